@@ -1,0 +1,91 @@
+"""Where cameras stand: random views in training, fixed ones for looking and measuring. Angles in radians, fov vertical."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from data.cameras import Cameras, look_at_origin
+
+
+@runtime_checkable
+class CameraSampler(Protocol):
+    """Draws n cameras; groups of views that belong together are contiguous, view fastest."""
+
+    size: int  # pixels; a schedule may change it
+
+    def draw(self, n: int, rng: torch.Generator) -> Cameras: ...
+
+
+@dataclass
+class FourViews:
+    """Orthogonal views of one object: elevation, fov and distance shared, azimuths 2 pi / n_view apart from a random start.
+
+    The distance is `framing * U(1 - jitter, 1 + jitter) / tan(fov / 2)`, so that the object's size in the picture hardly
+    depends on the fov (MVDream: U(0.8, 1.0) / tan(fov / 2)). Degrees here, because people write configurations.
+    """
+
+    size: int = 64
+    n_view: int = 4
+    elevation: tuple[float, float] = (0.0, 30.0)
+    fov: tuple[float, float] = (35.0, 45.0)
+    framing: float = 0.68
+    jitter: float = 0.03
+
+    def draw(self, n: int, rng: torch.Generator) -> Cameras:
+        if n % self.n_view:
+            raise ValueError(f"n={n} is not a multiple of n_view={self.n_view}")
+        groups = n // self.n_view
+        start = _uniform(groups, (0.0, 360.0), rng)
+        elevation, fov = _uniform(groups, self.elevation, rng), _uniform(groups, self.fov, rng)
+        distance = self.framing * _uniform(groups, (1 - self.jitter, 1 + self.jitter), rng)
+        distance = distance / torch.tan(torch.deg2rad(fov) / 2)
+        azimuth = start[:, None] + 360.0 / self.n_view * torch.arange(self.n_view)
+        repeat = lambda x: x.repeat_interleave(self.n_view)  # noqa: E731
+        return _from_degrees(azimuth.flatten(), repeat(elevation), repeat(distance), repeat(fov), self.size)
+
+
+@dataclass
+class Orbit:
+    """Independent views. With `frontal` > 0 that share of them comes from the front, as web images do (+- 45 degrees)."""
+
+    size: int = 64
+    elevation: tuple[float, float] = (0.0, 30.0)
+    fov: tuple[float, float] = (35.0, 45.0)
+    framing: float = 0.68
+    jitter: float = 0.03
+    frontal: float = 0.0
+
+    def draw(self, n: int, rng: torch.Generator) -> Cameras:
+        spread = torch.where(torch.rand(n, generator=rng) < self.frontal, 45.0, 180.0)
+        azimuth = spread * _uniform(n, (-1.0, 1.0), rng)
+        elevation, fov = _uniform(n, self.elevation, rng), _uniform(n, self.fov, rng)
+        distance = self.framing * _uniform(n, (1 - self.jitter, 1 + self.jitter), rng)
+        return _from_degrees(azimuth, elevation, distance / torch.tan(torch.deg2rad(fov) / 2), fov, self.size)
+
+
+def turntable(
+    n: int, size: int, elevation: float = 15.0, fov: float = 40.0, framing: float = 0.68, start: float = 0.0
+) -> Cameras:
+    """n views around the object, the first from azimuth `start` (0: its front); degrees."""
+    azimuth = start + 360.0 / n * torch.arange(n)
+    distance = framing / math.tan(math.radians(fov) / 2)
+    full = lambda x: torch.full((n,), x)  # noqa: E731
+    return _from_degrees(azimuth, full(elevation), full(distance), full(fov), size)
+
+
+def _from_degrees(
+    azimuth: Float[Tensor, "b"], elevation: Float[Tensor, "b"], distance: Float[Tensor, "b"], fov: Float[Tensor, "b"], size: int
+) -> Cameras:
+    return look_at_origin(torch.deg2rad(azimuth), torch.deg2rad(elevation), distance, torch.deg2rad(fov), size, size)
+
+
+def _uniform(n: int, bounds: Sequence[float], rng: torch.Generator) -> Float[Tensor, "n"]:
+    low, high = bounds
+    return low + (high - low) * torch.rand(n, generator=rng)

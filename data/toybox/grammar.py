@@ -1,0 +1,123 @@
+"""The world of toys: kind x colour x accessories. A `Toy` says what it is; `build` says of which solids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from data.toybox import accessories, creatures, things
+from data.toybox.body import Body, Style
+from data.toybox.parts import Part, Vector
+
+COLORS: Mapping[str, Vector] = {
+    "red": (0.86, 0.09, 0.09),
+    "orange": (0.98, 0.50, 0.06),
+    "yellow": (0.98, 0.86, 0.12),
+    "green": (0.12, 0.62, 0.20),
+    "blue": (0.10, 0.28, 0.85),
+    "purple": (0.50, 0.14, 0.66),
+    "pink": (0.98, 0.50, 0.70),
+    "brown": (0.42, 0.23, 0.10),
+    "white": (0.96, 0.96, 0.95),
+    "black": (0.09, 0.09, 0.10),
+}
+
+FLOOR = np.array([0.0, 0.0, 0.5])
+Kind = Callable[[Vector, Style], Body]
+
+# Most useful first: a prior is trained on the first `n_kinds` of them.
+KINDS: Mapping[str, tuple[Kind, str]] = {  # kind -> (body, the colour it has when a caption names none)
+    "dog": (creatures.dog, "brown"),
+    "car": (things.car, "red"),
+    "duck": (creatures.duck, "yellow"),
+    "house": (things.house, "white"),
+    "elephant": (creatures.elephant, "blue"),
+    "snowman": (creatures.snowman, "white"),
+    "chair": (things.chair, "brown"),
+    "robot": (creatures.robot, "green"),
+    "cat": (creatures.cat, "orange"),
+    "mushroom": (things.mushroom, "red"),
+    "penguin": (creatures.penguin, "black"),
+    "bear": (creatures.bear, "brown"),
+    "pig": (creatures.pig, "pink"),
+    "rabbit": (creatures.rabbit, "white"),
+    "bus": (things.bus, "yellow"),
+    "train": (things.train, "green"),
+    "boat": (things.boat, "blue"),
+    "airplane": (things.airplane, "white"),
+    "frog": (creatures.frog, "green"),
+    "owl": (creatures.owl, "brown"),
+    "truck": (things.truck, "red"),
+    "table": (things.table, "brown"),
+    "bed": (things.bed, "blue"),
+    "lamp": (things.lamp, "yellow"),
+    "tree": (things.tree, "green"),
+    "cactus": (things.cactus, "green"),
+    "castle": (things.castle, "white"),
+    "cake": (things.cake, "pink"),
+    "apple": (things.apple, "red"),
+    "mug": (things.mug, "white"),
+    "teapot": (things.teapot, "blue"),
+    "hammer": (things.hammer, "brown"),
+}
+ACCESSORIES: Mapping[str, Callable[[Body, Vector], list[Part]]] = {
+    "hat": accessories.hat,
+    "scarf": accessories.scarf,
+    "backpack": accessories.backpack,
+    "crown": accessories.crown,
+}
+CREATURES = frozenset(kind for kind, (build_kind, _) in KINDS.items() if build_kind.__module__ == creatures.__name__)
+
+
+@dataclass(frozen=True)
+class Worn:
+    item: str
+    color: str
+
+
+@dataclass(frozen=True)
+class Toy:
+    kind: str
+    color: str
+    worn: tuple[Worn, ...] = ()  # sorted by item: the order in which a caption names them does not matter
+
+
+def build(toy: Toy, style: Style | None = None) -> list[Part]:
+    """The solids of a toy; without `style` those of the true toy that a caption means."""
+    style = style or Style()
+    kind, _ = KINDS[toy.kind]
+    body = kind(COLORS[toy.color], style)
+    parts = body.parts + [part for worn in toy.worn for part in ACCESSORIES[worn.item](body, COLORS[worn.color])]
+    return [_scaled(part, body.scale, style.stretch) for part in parts]
+
+
+def draw_toy(rng: torch.Generator, kinds: Sequence[str]) -> Toy:
+    """A random toy of the given kinds; half of the creatures wear one thing, a tenth two. Hat and crown exclude each other."""
+    kind = kinds[_draw(rng, len(kinds))]
+    color = _draw_color(rng)
+    if kind not in CREATURES:
+        return Toy(kind, color)
+    n_worn = (0, 0, 0, 0, 1, 1, 1, 1, 1, 2)[_draw(rng, 10)]
+    order = torch.randperm(len(ACCESSORIES), generator=rng).tolist()
+    items = sorted(list(ACCESSORIES)[i] for i in order[:n_worn])
+    if items == ["crown", "hat"]:
+        items = items[:1]
+    return Toy(kind, color, tuple(Worn(item, _draw_color(rng, other_than=color)) for item in items))
+
+
+def _scaled(part: Part, scale: float, stretch: Vector) -> Part:
+    factors = scale * np.array(stretch)
+    center = factors * (part.center + FLOOR) - FLOOR
+    return Part(part.shape, factors[:, None] * part.matrix, center, part.color, part.taper)
+
+
+def _draw_color(rng: torch.Generator, other_than: str | None = None) -> str:
+    names = [name for name in COLORS if name != other_than]
+    return names[_draw(rng, len(names))]
+
+
+def _draw(rng: torch.Generator, n: int) -> int:
+    return int(torch.randint(n, (1,), generator=rng))

@@ -1,0 +1,80 @@
+"""The three solids that toys are built of, each the affine image of a canonical solid, so that a ray meets it in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+Number = float | int
+Vector = tuple[Number, Number, Number]
+
+ELLIPSOID, BOX, FRUSTUM = 0, 1, 2  # unit ball; [-1, 1]^3; z in [-1, 1], radius 1 below to `taper` above
+
+BLACK: Vector = (0.07, 0.07, 0.08)
+WHITE: Vector = (0.95, 0.95, 0.93)
+RED: Vector = (0.85, 0.10, 0.10)
+ORANGE: Vector = (0.98, 0.55, 0.10)
+YELLOW: Vector = (0.98, 0.85, 0.15)
+PINK: Vector = (0.97, 0.55, 0.68)
+BROWN: Vector = (0.45, 0.26, 0.12)
+GREEN: Vector = (0.13, 0.58, 0.20)
+GLASS: Vector = (0.60, 0.82, 0.93)
+STEEL: Vector = (0.70, 0.72, 0.75)
+CREAM: Vector = (0.96, 0.87, 0.68)
+
+
+@dataclass(frozen=True)
+class Part:
+    shape: int
+    matrix: np.ndarray  # 3 x 3, canonical to world
+    center: np.ndarray  # 3
+    color: Vector  # albedo in [0, 1]
+    taper: float = 1.0
+
+    def mirrored(self) -> Part:
+        """The same part on the other side, y -> -y."""
+        flip = np.diag([1.0, -1.0, 1.0])
+        return replace(self, matrix=flip @ self.matrix @ flip, center=flip @ self.center)
+
+
+def ellipsoid(center: Vector, radii: Vector, color: Vector, pitch: Number = 0.0) -> Part:
+    """`pitch` (degrees) turns the solid about the y axis; positive tips its +x end up."""
+    return Part(ELLIPSOID, _pitched(pitch) @ np.diag(radii), np.array(center), color)
+
+
+def ball(center: Vector, radius: Number, color: Vector) -> Part:
+    return ellipsoid(center, (radius, radius, radius), color)
+
+
+def box(center: Vector, size: Vector, color: Vector, pitch: Number = 0.0) -> Part:
+    """`size` is the full edge length."""
+    return Part(BOX, _pitched(pitch) @ np.diag(size) / 2, np.array(center), color)
+
+
+def frustum(start: Vector, end: Vector, radius: Number, color: Vector, end_radius: Number | None = None) -> Part:
+    """A cylinder from `start` to `end`, a cone where `end_radius` is 0."""
+    axis = (np.array(end) - np.array(start)) / 2
+    length = float(np.linalg.norm(axis))
+    side = np.cross(axis / length, [0.0, 1.0, 0.0] if abs(axis[1]) < 0.9 * length else [1.0, 0.0, 0.0])
+    side /= np.linalg.norm(side)
+    other = np.cross(axis / length, side)
+    matrix = np.stack([side * radius, other * radius, axis], axis=1)
+    taper = 1.0 if end_radius is None else end_radius / radius
+    return Part(FRUSTUM, matrix, (np.array(start) + np.array(end)) / 2, color, taper)
+
+
+def wedge(center: Vector, size: Vector, color: Vector) -> Part:
+    """A gabled roof: the ridge runs along y. A box turned by 45 degrees whose lower half the walls hide."""
+    turned = _pitched(45.0) @ np.diag([1.0, 1.0, 1.0]) / np.sqrt(2)
+    return Part(BOX, np.diag(np.array(size) / 2) @ turned @ np.diag([1.0, np.sqrt(2), 1.0]), np.array(center), color)
+
+
+def pair(*parts: Part) -> list[Part]:
+    """Each part and its mirror image."""
+    return [p for part in parts for p in (part, part.mirrored())]
+
+
+def _pitched(degrees: Number) -> np.ndarray:
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[c, 0.0, -s], [0.0, 1.0, 0.0], [s, 0.0, c]])

@@ -1,0 +1,168 @@
+"""Toys to images: every ray meets every part in closed form; light is fixed to the world, so that colour does not depend on the view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numba import njit, prange
+from torch import Tensor
+
+from data.cameras import Cameras
+from data.toybox.parts import BOX, ELLIPSOID, Part
+
+BACKGROUND = 0.5
+SKY, KEY = 0.22, 0.18  # shade = 1 - SKY - KEY + SKY * n_z + KEY * max(0, n . LIGHT)
+LIGHT = np.array([0.8, 0.0, 0.6])
+
+
+def render(parts: Sequence[Part], cameras: Cameras, supersampling: int = 2) -> Float[Tensor, "b h w 4"]:
+    """RGBA, not premultiplied alpha-wise: rgb is already composited over the grey background; alpha is the coverage."""
+    inverse = np.stack([np.linalg.inv(p.matrix) for p in parts]).astype(np.float32)
+    center = np.stack([p.center for p in parts]).astype(np.float32)
+    color = np.array([p.color for p in parts], dtype=np.float32)
+    shape = np.array([p.shape for p in parts], dtype=np.int32)
+    taper = np.array([p.taper for p in parts], dtype=np.float32)
+    image = np.empty((len(cameras), cameras.height, cameras.width, 4), dtype=np.float32)
+    half = np.tan(cameras.fov_y.numpy() / 2).astype(np.float32)
+    c2w = cameras.c2w.numpy().astype(np.float32)
+    _render(c2w, half, inverse, center, color, shape, taper, LIGHT.astype(np.float32), supersampling, image)
+    return torch.from_numpy(image)
+
+
+@njit(parallel=True, fastmath=True, cache=True)
+def _render(c2w, half, inverse, center, color, shape, taper, light, n_sub, image):
+    n_images, height, width, _ = image.shape
+    for row_index in prange(n_images * height):
+        b, row = row_index // height, row_index % height
+        origin = c2w[b, :3, 3]
+        # The origin in each part's own space is shared by the whole row.
+        local_origin = np.empty((len(shape), 3), dtype=np.float32)
+        for p in range(len(shape)):
+            for i in range(3):
+                local_origin[p, i] = 0.0
+                for j in range(3):
+                    local_origin[p, i] += inverse[p, i, j] * (origin[j] - center[p, j])
+        for column in range(width):
+            red, green, blue, alpha = 0.0, 0.0, 0.0, 0.0
+            for sub in range(n_sub * n_sub):
+                x = (2 * (column + (sub % n_sub + 0.5) / n_sub) / width - 1) * half[b] * width / height
+                y = (1 - 2 * (row + (sub // n_sub + 0.5) / n_sub) / height) * half[b]
+                dx = c2w[b, 0, 0] * x + c2w[b, 0, 1] * y - c2w[b, 0, 2]
+                dy = c2w[b, 1, 0] * x + c2w[b, 1, 1] * y - c2w[b, 1, 2]
+                dz = c2w[b, 2, 0] * x + c2w[b, 2, 1] * y - c2w[b, 2, 2]
+                hit, nx, ny, nz = _nearest(local_origin, dx, dy, dz, inverse, shape, taper)
+                if hit < 0:
+                    red += BACKGROUND
+                    green += BACKGROUND
+                    blue += BACKGROUND
+                    continue
+                key = max(0.0, nx * light[0] + ny * light[1] + nz * light[2])
+                shade = 1 - SKY - KEY + SKY * nz + KEY * key
+                red += color[hit, 0] * shade
+                green += color[hit, 1] * shade
+                blue += color[hit, 2] * shade
+                alpha += 1.0
+            share = 1.0 / (n_sub * n_sub)
+            image[b, row, column, 0] = red * share
+            image[b, row, column, 1] = green * share
+            image[b, row, column, 2] = blue * share
+            image[b, row, column, 3] = alpha * share
+
+
+@njit(fastmath=True, inline="always")
+def _nearest(local_origin, dx, dy, dz, inverse, shape, taper):
+    """The first part along the ray and its world normal; part -1 if the ray meets none."""
+    best, hit = np.float32(1e9), -1
+    mx, my, mz = np.float32(0), np.float32(0), np.float32(0)
+    for p in range(len(shape)):
+        m = inverse[p]
+        ox, oy, oz = local_origin[p, 0], local_origin[p, 1], local_origin[p, 2]
+        ex = m[0, 0] * dx + m[0, 1] * dy + m[0, 2] * dz
+        ey = m[1, 0] * dx + m[1, 1] * dy + m[1, 2] * dz
+        ez = m[2, 0] * dx + m[2, 1] * dy + m[2, 2] * dz
+        if shape[p] == ELLIPSOID:
+            t, nx, ny, nz = _hit_ball(ox, oy, oz, ex, ey, ez)
+        elif shape[p] == BOX:
+            t, nx, ny, nz = _hit_box(ox, oy, oz, ex, ey, ez)
+        else:
+            t, nx, ny, nz = _hit_frustum(ox, oy, oz, ex, ey, ez, taper[p])
+        if 0 < t < best:
+            best, hit = t, p
+            mx, my, mz = nx, ny, nz
+    if hit < 0:
+        return hit, mx, my, mz
+    m = inverse[hit]  # normals map with the inverse transpose
+    wx = m[0, 0] * mx + m[1, 0] * my + m[2, 0] * mz
+    wy = m[0, 1] * mx + m[1, 1] * my + m[2, 1] * mz
+    wz = m[0, 2] * mx + m[1, 2] * my + m[2, 2] * mz
+    norm = np.sqrt(wx * wx + wy * wy + wz * wz)
+    return hit, wx / norm, wy / norm, wz / norm
+
+
+@njit(fastmath=True, inline="always")
+def _hit_ball(ox, oy, oz, dx, dy, dz):
+    a = dx * dx + dy * dy + dz * dz
+    b = ox * dx + oy * dy + oz * dz
+    c = ox * ox + oy * oy + oz * oz - 1
+    d = b * b - a * c
+    if d < 0:
+        return np.float32(-1), ox, oy, oz
+    t = (-b - np.sqrt(d)) / a
+    return t, ox + t * dx, oy + t * dy, oz + t * dz
+
+
+@njit(fastmath=False, inline="always")
+def _hit_box(ox, oy, oz, dx, dy, dz):
+    near, far = np.float32(-1e9), np.float32(1e9)
+    axis, sign = 0, np.float32(0)
+    for i in range(3):
+        o = ox if i == 0 else (oy if i == 1 else oz)
+        d = dx if i == 0 else (dy if i == 1 else dz)
+        if abs(d) < 1e-9:
+            if abs(o) > 1:
+                return np.float32(-1), ox, oy, oz
+            continue
+        s = np.float32(-1) if d > 0 else np.float32(1)
+        t0, t1 = (s - o) / d, (-s - o) / d
+        if t0 > near:
+            near, axis, sign = t0, i, s
+        far = min(far, t1)
+    if near > far:
+        return np.float32(-1), ox, oy, oz
+    zero = np.float32(0)
+    return near, sign if axis == 0 else zero, sign if axis == 1 else zero, sign if axis == 2 else zero
+
+
+@njit(fastmath=True, inline="always")
+def _hit_frustum(ox, oy, oz, dx, dy, dz, taper):
+    """Side: x^2 + y^2 = (u + v z)^2 with u = (1 + taper) / 2, v = (taper - 1) / 2; caps at z = -1 and z = 1."""
+    u, v = (1 + taper) / 2, (taper - 1) / 2
+    best = np.float32(1e9)
+    nx, ny, nz = np.float32(0), np.float32(0), np.float32(0)
+    r0, r1 = u + v * oz, v * dz
+    a = dx * dx + dy * dy - r1 * r1
+    b = ox * dx + oy * dy - r0 * r1
+    c = ox * ox + oy * oy - r0 * r0
+    d = b * b - a * c
+    if d >= 0 and abs(a) > 1e-12:
+        root = np.sqrt(d)
+        for s in (-1, 1):
+            t = (-b + s * root) / a
+            z = oz + t * dz
+            if 0 < t < best and -1 <= z <= 1 and u + v * z >= 0:
+                best = t
+                nx, ny, nz = ox + t * dx, oy + t * dy, -(u + v * z) * v
+    if abs(dz) > 1e-9:
+        for s in (-1, 1):
+            t = (s - oz) / dz
+            radius = u + v * s
+            x, y = ox + t * dx, oy + t * dy
+            if 0 < t < best and x * x + y * y <= radius * radius:
+                best = t
+                nx, ny, nz = np.float32(0), np.float32(0), np.float32(s)
+    if best > 1e8:
+        return np.float32(-1), nx, ny, nz
+    return best, nx, ny, nz

@@ -1,0 +1,47 @@
+"""The forward process x_t = alpha x_0 + sigma eps, alpha^2 = alpha_bar, sigma^2 = 1 - alpha_bar; and its inverses."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def alpha_sigma(
+    alphas_cumprod: Float[Tensor, "t"], t: Int[Tensor, "b"]
+) -> tuple[Float[Tensor, "b 1 1 1"], Float[Tensor, "b 1 1 1"]]:
+    """Signal and noise levels at t, ready to multiply latents."""
+    alpha_bar = alphas_cumprod[t][:, None, None, None]
+    return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+
+
+def draw_timesteps(count: int, low: float, high: float, train_steps: int, rng: torch.Generator) -> Int[Tensor, "b"]:
+    """Uniform timesteps; `low` and `high` are fractions of the process, both ends included."""
+    first, last = round(low * train_steps), min(round(high * train_steps), train_steps - 1)
+    assert 0 <= first <= last, f"an empty range of timesteps: {low} to {high}"
+    return torch.randint(first, last + 1, (count,), generator=rng, device=rng.device)
+
+
+def draw_noise(like: Float[Tensor, "*shape"], rng: torch.Generator) -> Float[Tensor, "*shape"]:
+    """Standard normal noise, drawn where the generator lives so that a CPU seed means the same on every device."""
+    return torch.randn(like.shape, generator=rng, device=rng.device, dtype=like.dtype).to(like.device)
+
+
+def noise_to_x0(
+    noisy: Float[Tensor, "b c y x"],
+    noise: Float[Tensor, "b c y x"],
+    alpha: Float[Tensor, "b 1 1 1"],
+    sigma: Float[Tensor, "b 1 1 1"],
+) -> Float[Tensor, "b c y x"]:
+    """x_0 = (x_t - sigma eps) / alpha."""
+    return (noisy - sigma * noise) / alpha
+
+
+def v_to_noise(
+    noisy: Float[Tensor, "b c y x"],
+    v: Float[Tensor, "b c y x"],
+    alpha: Float[Tensor, "b 1 1 1"],
+    sigma: Float[Tensor, "b 1 1 1"],
+) -> Float[Tensor, "b c y x"]:
+    """eps = alpha v + sigma x_t, where v = alpha eps - sigma x_0 (Salimans and Ho 2022, appendix D)."""
+    return alpha * v + sigma * noisy

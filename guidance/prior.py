@@ -1,0 +1,48 @@
+"""The image prior, and what it is conditioned on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Condition:
+    text: Float[Tensor, "b l d"]
+    camera: Float[Tensor, "b 16"] | None  # None: 2D mode, the camera embedding is skipped
+
+
+@runtime_checkable
+class Prior(Protocol):
+    """A frozen latent diffusion model. Works in its own precision inside, takes and gives float32."""
+
+    alphas_cumprod: Float[Tensor, "t"]
+    n_view: int  # images attended together, 4 or (2D) 1; b is a multiple of it, view fastest
+    image_size: int  # pixels
+
+    def encode(self, images: Float[Tensor, "b h w 3"], rng: torch.Generator | None = None) -> Float[Tensor, "b c y x"]:
+        """Latents of images in [0, 1]: a sample of the encoder's posterior with `rng`, its mean without."""
+        ...
+
+    def decode(self, latents: Float[Tensor, "b c y x"]) -> Float[Tensor, "b h w 3"]: ...
+
+    def predict_noise(
+        self, noisy: Float[Tensor, "b c y x"], t: Int[Tensor, "b"], condition: Condition
+    ) -> Float[Tensor, "b c y x"]:
+        """Predicted eps, whatever the network itself predicts (eps or v)."""
+        ...
+
+
+@runtime_checkable
+class TextPrior(Prior, Protocol):
+    """A prior that also reads sentences and says how large its latents are: all that sampling from it takes."""
+
+    latent_shape: tuple[int, int, int]  # c y x
+    vocabulary: tuple[str, ...] | None  # the only words it knows; None: it reads anything
+    text_fingerprint: str  # changes when its text encoder does
+
+    def encode_text(self, prompts: list[str]) -> Float[Tensor, "b l d"]: ...

@@ -1,0 +1,60 @@
+"""Score distillation sampling with a 2D prior (Poole et al. 2022, equation 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from data.ranges import Fraction, NonNegativeFloat
+from guidance.cfg import guide
+from guidance.critique import critique, encode, root_mean_square
+from guidance.diffusion import draw_timesteps, noise_to_x0
+from guidance.output import GuidanceOutput
+from guidance.prior import Condition, TextPrior
+from guidance.weighting import dreamfusion
+
+
+class SDS:
+    """grad_z L = w(t) (eps_hat(x_t, t) - eps), each image noised by its own t."""
+
+    def __init__(
+        self,
+        prior: TextPrior,
+        scale: NonNegativeFloat = 100.0,
+        weighting: Callable[[Tensor], Tensor] = dreamfusion,
+        min_t: Fraction = 0.02,
+        max_t: Fraction = 0.98,
+        sample_posterior: bool = True,
+    ) -> None:
+        self.prior = prior
+        self.scale = scale
+        self.weighting = weighting
+        self.min_t = min_t
+        self.max_t = max_t
+        self.sample_posterior = sample_posterior
+
+    def __call__(
+        self, images: Float[Tensor, "b h w 3"], cond: Condition, uncond: Condition, rng: torch.Generator
+    ) -> GuidanceOutput:
+        alphas_cumprod = self.prior.alphas_cumprod
+        latents = encode(self.prior, images, rng, self.sample_posterior)
+        t = draw_timesteps(len(latents), self.min_t, self.max_t, len(alphas_cumprod), rng).to(latents.device)
+        seen = critique(self.prior, latents, t, cond, uncond, rng)
+        noise = guide(seen.noise_cond, seen.noise_uncond, self.scale)
+        residual = noise - seen.noise
+        weight = self.weighting(alphas_cumprod[t])[:, None, None, None]
+        return GuidanceOutput(
+            loss=with_gradient(latents, weight * residual),
+            t=t,
+            x0=noise_to_x0(seen.noisy, noise, seen.alpha, seen.sigma),
+            residual=root_mean_square(residual),
+        )
+
+
+def with_gradient(latents: Float[Tensor, "b c y x"], gradient: Float[Tensor, "b c y x"]) -> Float[Tensor, ""]:
+    """0.5 ||z - sg(z - g)||^2 / b, a loss whose gradient with respect to z is g / b."""
+    target = (latents - gradient).detach()
+    return 0.5 * (latents - target).square().sum() / len(latents)

@@ -1,0 +1,84 @@
+"""Compose the configuration, check it, seed, build the job once, run it; --help lists the choices."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from data.errors import UserError
+from systems.check import check_command_line, quote_prompt
+from systems.run_folder import Interrupted, RunFolder
+
+CONF = Path(__file__).resolve().parent / "conf"
+DONE, BUG, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+@hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
+def launch(config: DictConfig) -> None:
+    """One run. Exits from here, because Hydra would turn an exception into a traceback."""
+    try:
+        run(config)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        print(stop if isinstance(stop, Interrupted) else "Interrupted.", flush=True)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if wrong := _user_error(error):
+            _complain(wrong)
+            sys.exit(WRONG_INPUT)
+        logging.getLogger("systems").exception("This is a bug in fourview:")
+        sys.exit(BUG)
+
+
+def run(config: DictConfig) -> None:
+    folder: RunFolder = instantiate(config.folder)
+    checkpoint = folder.open(config, HydraConfig.get().overrides.task)
+    from systems.torchvision_shim import define_missing_ops
+
+    define_missing_ops()
+    from pytorch_lightning import seed_everything
+
+    _silence_lightning()
+    seed_everything(config.seed, verbose=False)
+    instantiate(config.job, _convert_="all").run(folder, checkpoint)
+    print(folder.path, flush=True)
+
+
+def _silence_lightning() -> None:
+    """Its messages are about itself. Once it is imported, because its import sets its own level."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim|torch.utils")
+
+
+def _user_error(error: BaseException | None) -> UserError | None:
+    """The user's mistake behind an exception: Hydra wraps what a constructor raises."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__
+    return error
+
+
+def _complain(error: UserError) -> None:
+    print(f"fourview: {error}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    sys.argv[1:] = quote_prompt(sys.argv[1:])
+    try:
+        check_command_line(sys.argv[1:], CONF)
+    except UserError as error:
+        _complain(error)
+        return WRONG_INPUT
+    if {"-m", "--multirun"} & set(sys.argv):
+        sys.argv.append("folder.variant=${hydra:job.override_dirname}")
+    launch()
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

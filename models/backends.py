@@ -1,0 +1,62 @@
+"""Which implementation of a kernel runs: the torch definition, its numba twin (CPU) or a CUDA library."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import torch
+
+from data.errors import UserError
+
+Backend = Literal["auto", "torch", "numba", "cuda"]
+Kernels = TypeVar("Kernels")
+UNUSABLE = (ImportError, OSError, RuntimeError)  # not installed; no matching GPU or compiler; does not compile
+
+
+@dataclass(frozen=True)
+class ByDevice(Generic[Kernels]):
+    """The kernels for CPU tensors and those for CUDA tensors."""
+
+    cpu: Kernels
+    cuda: Kernels
+
+    def of(self, tensor: torch.Tensor) -> Kernels:
+        return self.cuda if tensor.is_cuda else self.cpu
+
+
+@dataclass(frozen=True)
+class Source(Generic[Kernels]):
+    """Where the kernels of one back end come from: `load` imports the library and returns them."""
+
+    load: Callable[[], Kernels]
+    install: str  # what the user types when the import fails
+
+
+def choose(backend: Backend, definition: Kernels, numba: Source[Kernels], cuda: Source[Kernels]) -> ByDevice[Kernels]:
+    """Loads what `backend` names. `auto` takes the fastest that is installed and falls back on the definition."""
+    if backend == "torch":
+        return ByDevice(definition, definition)
+    if backend == "numba":
+        return ByDevice(_required(numba), definition)
+    if backend == "cuda":
+        return ByDevice(definition, _required(cuda))
+    on_cuda = _optional(cuda, definition) if torch.cuda.is_available() else definition
+    return ByDevice(_optional(numba, definition), on_cuda)
+
+
+def _required(source: Source[Kernels]) -> Kernels:
+    try:
+        return source.load()
+    except UNUSABLE as error:
+        raise UserError(f"the chosen back end cannot run ({error}); install it: {source.install}") from error
+
+
+def _optional(source: Source[Kernels], definition: Kernels) -> Kernels:
+    try:
+        return source.load()
+    except UNUSABLE as error:
+        warnings.warn(f"using the slower torch kernels ({error}). For speed: {source.install}", stacklevel=3)
+        return definition

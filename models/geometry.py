@@ -1,0 +1,99 @@
+"""Where matter is: points to density, colour features and normals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from models.hashgrid import HashGrid
+from models.mlp import MLP
+
+
+@dataclass(frozen=True)
+class FieldSample:
+    density: Float[Tensor, "n"]  # per unit length, >= 0
+    features: Float[Tensor, "n f"]  # what the material turns into colour
+    normal: Float[Tensor, "n 3"] | None  # unit length, outward
+
+
+@runtime_checkable
+class Geometry(Protocol):
+    radius: float  # nothing exists outside the sphere |x| <= radius
+
+    def density(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]: ...
+
+    def __call__(self, x: Float[Tensor, "n 3"], with_normal: bool = False) -> FieldSample: ...
+
+
+@runtime_checkable
+class DensityBias(Protocol):
+    def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Added to the density before its activation, so that optimisation starts from a soft ball."""
+        ...
+
+
+class BlobMagic3D:
+    """scale * (1 - |x| / std): a cone (Lin et al. 2022, Magic3D; the form MVDream uses)."""
+
+    def __init__(self, scale: float = 10.0, std: float = 0.5) -> None:
+        self.scale, self.std = scale, std
+
+    def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        return self.scale * (1 - x.norm(dim=-1) / self.std)
+
+
+class BlobDreamFusion:
+    """scale * exp(-|x|^2 / (2 std^2)): a Gaussian (Poole et al. 2022, DreamFusion)."""
+
+    def __init__(self, scale: float = 10.0, std: float = 0.5) -> None:
+        self.scale, self.std = scale, std
+
+    def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        return self.scale * torch.exp(-x.square().sum(dim=-1) / (2 * self.std**2))
+
+
+class ImplicitVolume(nn.Module):
+    """density = softplus(network(encoding(x))[0] + bias(x)); the network's other outputs are the features."""
+
+    def __init__(
+        self,
+        encoding: HashGrid,
+        density_bias: DensityBias,
+        radius: float = 0.6,
+        hidden: int = 32,
+        n_hidden: int = 1,
+        n_features: int = 3,
+        normal_step: float = 0.01,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.encoding = encoding
+        self.network = MLP(encoding.n_output, 1 + n_features, hidden, n_hidden, seed)
+        self.density_bias = density_bias
+        self.radius = radius
+        self.normal_step = normal_step
+
+    def density(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        return self._activate(self._network(x)[:, 0], x)
+
+    def forward(self, x: Float[Tensor, "n 3"], with_normal: bool = False) -> FieldSample:
+        raw = self._network(x)
+        normal = self.normal(x) if with_normal else None
+        return FieldSample(self._activate(raw[:, 0], x), raw[:, 1:], normal)
+
+    def normal(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """n = -grad density / |grad density|, the gradient by central differences of step `normal_step`."""
+        step = self.normal_step * torch.eye(3, device=x.device)
+        neighbours = (x[:, None] + torch.cat([step, -step])).clamp(-self.radius, self.radius)
+        plus, minus = self.density(neighbours.flatten(0, 1)).view(-1, 2, 3).unbind(dim=1)
+        return nn.functional.normalize(minus - plus, dim=-1)
+
+    def _network(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n o"]:
+        return self.network(self.encoding(x / (2 * self.radius) + 0.5))
+
+    def _activate(self, raw: Float[Tensor, "n"], x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        return nn.functional.softplus(raw + self.density_bias(x))

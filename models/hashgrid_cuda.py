@@ -1,0 +1,35 @@
+"""tiny-cuda-nn's encoding behind the signature of `hashgrid.encode_torch`: same table, same layout, same values."""
+
+from __future__ import annotations
+
+import tinycudann
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from models.hashgrid import Levels
+
+
+class TinyCudaEncode:
+    def __init__(self) -> None:
+        self._encoding: torch.nn.Module | None = None  # no parameters of ours: they are handed in at every call
+
+    def __call__(self, x: Float[Tensor, "n 3"], tables: Float[Tensor, "e k"], levels: Levels) -> Float[Tensor, "n f"]:
+        if self._encoding is None:
+            self._encoding = _build(levels, tables.shape[1])
+        return torch.func.functional_call(self._encoding, {"params": tables.flatten()}, (x,))
+
+
+def _build(levels: Levels, n_features: int) -> torch.nn.Module:
+    n_levels = len(levels.scale)
+    growth = ((levels.scale[-1] + 1) / (levels.scale[0] + 1)) ** (1 / max(n_levels - 1, 1))
+    config = {
+        "otype": "HashGrid",
+        "n_levels": n_levels,
+        "n_features_per_level": n_features,
+        "log2_hashmap_size": int(levels.size.max()).bit_length() - 1,
+        "base_resolution": round(float(levels.scale[0])) + 1,
+        "per_level_scale": float(growth),
+        "interpolation": "Linear",
+    }
+    return tinycudann.Encoding(3, config, dtype=torch.float32)

@@ -1,0 +1,46 @@
+"""What every renderer returns, and the protocol that makes renderers interchangeable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from data.cameras import Cameras
+from models.scene import Scene
+
+
+@dataclass(frozen=True)
+class RaySamples:
+    """The s samples that survived occupancy skipping, packed: sorted by ray, then by depth."""
+
+    ray: Int[Tensor, "s"]
+    t_start: Float[Tensor, "s"]
+    t_end: Float[Tensor, "s"]
+    weight: Float[Tensor, "s"]
+    direction: Float[Tensor, "s 3"]
+    normal: Float[Tensor, "s 3"] | None
+    n_rays: int
+
+
+@dataclass(frozen=True)
+class RenderOutput:
+    rgb: Float[Tensor, "b h w 3"]  # in [0, 1], composited over the background
+    opacity: Float[Tensor, "b h w 1"]
+    depth: Float[Tensor, "b h w 1"]  # sum of weight * t, not normalised
+    normal: Float[Tensor, "b h w 3"] | None
+    samples: RaySamples | None  # None where gradients are off
+
+
+@runtime_checkable
+class Renderer(Protocol):
+    def __call__(self, scene: Scene, cameras: Cameras, rng: torch.Generator | None = None) -> RenderOutput:
+        """With `rng` samples, lights and backgrounds are drawn (training), without it nothing is."""
+        ...
+
+    def update(self, step: int, scene: Scene, rng: torch.Generator) -> None:
+        """Called before the render of every training step: brings what the renderer knows of the scene up to date."""
+        ...

@@ -1,0 +1,125 @@
+"""Volume rendering of a density field: march, find what is visible, evaluate the field there, composite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from data.cameras import Cameras
+from models.backends import Backend
+from models.materials import Light
+from models.scene import Scene
+from renderers.kernels import choose_kernels
+from renderers.marching import Segments
+from renderers.occupancy import OccupancyGrid
+from renderers.output import RaySamples, RenderOutput
+
+
+@dataclass(frozen=True)
+class _Rays:
+    """A flat batch of rays and the image that each belongs to."""
+
+    origins: Float[Tensor, "r 3"]
+    directions: Float[Tensor, "r 3"]
+    jitter: Float[Tensor, "r"]
+    image: Int[Tensor, "r"]
+
+    def split(self, size: int) -> list[_Rays]:
+        parts = (self.origins.split(size), self.directions.split(size), self.jitter.split(size), self.image.split(size))
+        return [_Rays(*part) for part in zip(*parts, strict=True)]
+
+
+class Volume(nn.Module):
+    """`n_samples` steps over the diameter of the bounding sphere; two passes over the field.
+
+    The first pass, without gradients, finds the samples that matter: `alpha_threshold` drops transparent ones (at most
+    the mean alpha of the occupancy grid, as nerfacc) and `stop_below` those behind an opaque surface. Only the second
+    pass computes colours, normals and gradients. With gradients off, rays are rendered `chunk` at a time.
+    """
+
+    def __init__(
+        self,
+        occupancy: OccupancyGrid,
+        n_samples: int = 64,
+        alpha_threshold: float = 0.01,
+        stop_below: float = 1e-4,
+        normals: bool = False,
+        chunk: int = 16384,
+        backend: Backend = "auto",
+    ) -> None:
+        super().__init__()
+        self.occupancy = occupancy
+        self.radius = occupancy.radius
+        self.step = 2 * occupancy.radius / n_samples
+        self.alpha_threshold, self.stop_below = alpha_threshold, stop_below
+        self.normals = normals  # for losses: otherwise only a lit material gets them
+        self.chunk = chunk
+        self._kernels = choose_kernels(backend)
+
+    def update(self, step: int, scene: Scene, rng: torch.Generator) -> None:
+        def alpha(x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+            return -torch.expm1(-scene.geometry.density(x) * self.step)
+
+        self.occupancy.update(step, alpha, rng)
+
+    def forward(self, scene: Scene, cameras: Cameras, rng: torch.Generator | None = None) -> RenderOutput:
+        pixels = cameras.rays()
+        shape = pixels.directions.shape[:3]
+        light = scene.material.light(cameras.position, rng)
+        rays = self._flatten(pixels.origins, pixels.directions, rng)
+        size = len(rays.origins) if torch.is_grad_enabled() else self.chunk
+        parts = [self._render(scene, part, light) for part in rays.split(size)]
+        image = torch.cat([part for part, _ in parts]).view(*shape, -1)
+        rgb, opacity, depth = image[..., :3], image[..., 3:4], image[..., 4:5]
+        return RenderOutput(
+            rgb=rgb + (1 - opacity) * scene.background(pixels.directions, rng),
+            opacity=opacity,
+            depth=depth,
+            normal=image[..., 5:] if image.shape[-1] > 5 else None,
+            samples=parts[0][1] if torch.is_grad_enabled() else None,
+        )
+
+    def _flatten(
+        self, origins: Float[Tensor, "b h w 3"], directions: Float[Tensor, "b h w 3"], rng: torch.Generator | None
+    ) -> _Rays:
+        b, h, w, _ = origins.shape
+        jitter = torch.full((b * h * w,), 0.5)
+        if rng is not None:
+            jitter = torch.rand(b * h * w, generator=rng, device=rng.device)
+        image = torch.arange(b, device=origins.device).repeat_interleave(h * w)
+        return _Rays(origins.reshape(-1, 3), directions.reshape(-1, 3), jitter.to(origins.device), image)
+
+    def _render(self, scene: Scene, rays: _Rays, light: Light) -> tuple[Float[Tensor, "r c"], RaySamples]:
+        """Channels: red, green, blue, opacity, depth, and the normal if there is one."""
+        kernels = self._kernels.of(rays.origins)
+        segments = self._visible(scene, rays)
+        directions = rays.directions.index_select(0, segments.ray)
+        points = _points(rays, segments)
+        field = scene.geometry(points, with_normal=self.normals or light.diffuse > 0)
+        color = scene.material(field.features, points, field.normal, light.on(rays.image.index_select(0, segments.ray)))
+        t = segments.t_middle[:, None]
+        values = [color, torch.ones_like(t), t] + ([] if field.normal is None else [field.normal])
+        weight = kernels.weights(field.density, segments)
+        image = kernels.accumulate(weight, torch.cat(values, dim=-1), segments)
+        samples = RaySamples(
+            segments.ray, segments.t_start, segments.t_end, weight, directions, field.normal, segments.n_rays
+        )
+        return image, samples
+
+    @torch.no_grad()
+    def _visible(self, scene: Scene, rays: _Rays) -> Segments:
+        kernels = self._kernels.of(rays.origins)
+        segments = kernels.march(
+            rays.origins, rays.directions, rays.jitter, self.occupancy.occupied, self.radius, self.step
+        )
+        density = scene.geometry.density(_points(rays, segments))
+        threshold = min(self.alpha_threshold, self.occupancy.alpha.mean().item())
+        return segments[kernels.visible(density, segments, threshold, self.stop_below)]
+
+
+def _points(rays: _Rays, segments: Segments) -> Float[Tensor, "s 3"]:
+    origins, directions = (part.index_select(0, segments.ray) for part in (rays.origins, rays.directions))
+    return torch.addcmul(origins, segments.t_middle[:, None], directions)

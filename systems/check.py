@@ -1,0 +1,213 @@
+"""Everything about a command line that can be wrong and can be known without torch: one sentence, in a second."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import cast
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from data.errors import UserError
+from guidance.prior_folder import find_prior
+from guidance.vocabulary import check_words, read_vocabulary
+from systems import schema
+from systems.run_folder import RunFolder
+from systems.schema import Value
+
+CHECKED = ("folder", "job")  # the two nodes that launch.py instantiates
+KEYWORDS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+LINK = re.compile(r"\$\{([\w.]+)\}")
+EXAMPLES = {
+    "prompt": 'prompt="a red dog wearing a blue hat"',
+    "prior.path": "prior.path=/models/mvdream, a folder in diffusers' layout",
+}
+
+
+def check_command_line(argv: list[str], conf: Path) -> None:
+    """Raises UserError for the first thing that is wrong with any run that this command line asks for."""
+    arguments = get_args_parser().parse_args(argv)
+    if arguments.help or arguments.hydra_help:
+        return
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        overrides = [_parse(text) for text in arguments.overrides]
+        jobs = _jobs(overrides, arguments.multirun)
+        for job in jobs:
+            config = compose_checked(job)
+            if not (arguments.cfg or arguments.info):
+                check_config(config)
+
+
+def quote_prompt(argv: list[str]) -> list[str]:
+    """`prompt=a dog, red` -> `prompt="a dog, red"`: a sentence is no Hydra expression. A sweep keeps its commas."""
+    if {"-m", "--multirun"} & set(argv):
+        return argv
+    return [_quoted(text) if text.startswith("prompt=") else text for text in argv]
+
+
+def _quoted(text: str) -> str:
+    key, value = text.split("=", 1)
+    if value[:1] in {'"', "'"} and value[-1:] == value[:1] and len(value) > 1:
+        return text
+    return key + '="' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _parse(text: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException:
+        raise UserError(f"{text!r} cannot be read: an override is key=value, with quotes around odd text.") from None
+
+
+def _jobs(overrides: list[Override], multirun: bool) -> list[list[Override]]:
+    """The overrides of each job of a sweep; of the one job, if it is none."""
+    sweeps = [override for override in overrides if override.is_sweep_override()]
+    if sweeps and not multirun:
+        raise UserError(f"{sweeps[0].input_line}: several values need --multirun; one value with a comma needs quotes.")
+    jobs: list[list[Override]] = [[]]
+    for override in overrides:
+        values = list(override.sweep_string_iterator()) if override.is_sweep_override() else []
+        options = [_parse(f"{override.get_key_element()}={value}") for value in values] or [override]
+        jobs = [[*job, option] for job in jobs for option in options]
+    return jobs
+
+
+def compose_checked(overrides: list[Override]) -> DictConfig:
+    """Composes, after naming a group option or a key that does not exist, with the nearest that does."""
+    loader = GlobalHydra.instance().config_loader()
+    choices = [o for o in overrides if loader.get_group_options(o.key_or_group)]
+    for choice in choices:
+        options = loader.get_group_options(choice.key_or_group)
+        if choice.value() not in options:
+            raise UserError(f"{choice.input_line}: there is no such option{_nearest(str(choice.value()), options)}")
+    base = _compose([choice.input_line for choice in choices])
+    for override in overrides:
+        if override not in choices and not override.is_add() and not override.is_hydra_override():
+            _check_key(override, base, loader.list_groups(""))
+    return _compose([override.input_line for override in overrides])
+
+
+def _compose(overrides: list[str]) -> DictConfig:
+    try:
+        config = compose("config", overrides, return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(f"the configuration cannot be composed: {str(error).splitlines()[0]}") from None
+    with open_dict(config):
+        del config["hydra"]
+    return config
+
+
+def _check_key(override: Override, base: DictConfig, groups: list[str]) -> None:
+    node: DictConfig | None = base
+    parts = override.key_or_group.split(".")
+    for depth, part in enumerate(parts):
+        known = [".".join([*parts[:depth], str(key)]) for key in node or ()]
+        wrong = ".".join(parts[: depth + 1])
+        if wrong not in known:
+            hint = _nearest(wrong, known + (groups if depth == 0 else []))
+            raise UserError(f"{override.input_line}: there is no key {wrong}{hint}")
+        value = None if OmegaConf.is_missing(node, part) else OmegaConf.select(base, wrong)
+        node = value if isinstance(value, DictConfig) else None
+
+
+def _nearest(word: str, options: list[str]) -> str:
+    near = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
+    listed = ", ".join(sorted(set(options))) or "none"
+    return f"; did you mean {near[0]}?" if near else f"; there are: {listed}."
+
+
+def check_config(config: DictConfig) -> None:
+    """Missing values, targets, keys, types, words, and whether the run folder may be written, in this order."""
+    raw = cast(dict[str, Value], OmegaConf.to_container(config))
+    if key := _missing(raw, ""):
+        raise UserError(f"{key} is missing: say {EXAMPLES.get(key, key + '=VALUE')}")
+    try:
+        resolved = cast(dict[str, Value], OmegaConf.to_container(config, resolve=True))
+    except OmegaConfBaseException as error:
+        raise UserError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}") from None
+    for name in CHECKED:
+        Walk(raw).check(resolved[name], raw[name], name)
+    if config.prompt is not None:
+        vocabulary = read_vocabulary(find_prior(config.prior.path))
+        check_words(config.prompt, vocabulary, config.prompt_processor.unknown)
+    folder: RunFolder = instantiate(config.folder)
+    folder.plan(config)
+    folder.check_writable()
+
+
+def _missing(raw: Value, path: str) -> str | None:
+    """The first key that is still `???`."""
+    if isinstance(raw, dict):
+        found = (_missing(child, f"{path}.{key}" if path else key) for key, child in raw.items())
+        return next((key for key in found if key), None)
+    return path if raw == "???" else None
+
+
+class Walk:
+    """Goes through a config tree and knows, across `${links}`, where each value was written."""
+
+    def __init__(self, raw: dict[str, Value]) -> None:
+        self.raw = raw
+
+    def check(self, value: Value, raw: Value, path: str) -> None:
+        raw, path = self._origin(raw, path)
+        if isinstance(value, dict):
+            if "_target_" in value:
+                self._check_call(value, raw, path)
+            for key, child in value.items():
+                self.check(child, raw[key] if isinstance(raw, dict) else child, f"{path}.{key}")
+        elif isinstance(value, list):
+            for index, child in enumerate(value):
+                self.check(child, raw[index] if isinstance(raw, list) else child, f"{path}.{index}")
+
+    def _origin(self, raw: Value, path: str) -> tuple[Value, str]:
+        while isinstance(raw, str) and (link := LINK.fullmatch(raw)):
+            path, raw = link[1], self.raw
+            for part in path.split("."):
+                raw, _ = self._origin(raw, "")
+                assert isinstance(raw, dict), f"${{{path}}} goes through a value"
+                raw = raw[part]
+        return raw, path
+
+    def _check_call(self, value: dict[str, Value], raw: Value, path: str) -> None:
+        target = str(value["_target_"])
+        found = schema.find(target)
+        if found is None:
+            hint = _nearest(target, schema.names_in_module(target))
+            raise UserError(f"{path}._target_={target}: there is no such class or function{hint}")
+        signature = schema.signature(found)
+        for key, child in value.items():
+            if key in KEYWORDS:
+                continue
+            parameter = signature.parameters.get(key)
+            if parameter is None and not signature.takes_any:
+                raise UserError(f"{path}.{key}: {target} takes no {key}{_nearest(key, list(signature.parameters))}")
+            if parameter is not None and not (isinstance(child, dict) and "_target_" in child):
+                self._check_type(parameter, child, raw[key] if isinstance(raw, dict) else child, f"{path}.{key}")
+        required = [key for key, parameter in signature.parameters.items() if parameter.required]
+        lacking = [key for key in required if key not in value]
+        if lacking and not value.get("_partial_") and not value.get("_args_"):
+            raise UserError(f"{path}.{lacking[0]} is missing: {target} needs it; say +{path}.{lacking[0]}=VALUE")
+
+    def _check_type(self, parameter: schema.Parameter, value: Value, raw: Value, path: str) -> None:
+        wanted = schema.mismatch(parameter.annotation, value)
+        if wanted:
+            _, origin = self._origin(raw, path)
+            raise UserError(f"{origin}={value} must be {wanted}{_default(origin)}")
+
+
+def _default(path: str) -> str:
+    """The value that the key has by default, as an example of a right one."""
+    value = OmegaConf.select(_compose([]), path, throw_on_missing=False)
+    return "" if value is None else f", for instance {path}={value}"

@@ -1,0 +1,73 @@
+"""A run can be stopped at any time, politely or not, and goes on as if it had not been."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from data.ranges import PositiveFloat
+from systems.run_folder import Interrupted
+
+log = logging.getLogger(__name__)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Checkpoint(Callback):
+    """Saves every so many seconds, at the end, and when asked to stop; then the step in progress is finished first."""
+
+    def __init__(self, every_seconds: PositiveFloat = 30.0) -> None:
+        self.every_seconds = every_seconds
+        self.asked_to_stop = False
+        self.between_steps = False  # after training there is no step to wait for
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.folder = Path(trainer.default_root_dir)
+        self.previous = {number: signal.signal(number, self._stop) for number in SIGNALS}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.last_save = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        if self.asked_to_stop or time.monotonic() - self.last_save >= self.every_seconds:
+            self._save(trainer)
+        if self.asked_to_stop:
+            raise self._interrupted(f"Interrupted and saved after step {trainer.global_step} of {trainer.max_steps}.")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save(trainer)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.between_steps = True
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    def _save(self, trainer: Trainer) -> None:
+        """Whole or not at all: written beside, then renamed."""
+        final = self.folder / "checkpoints" / "last.ckpt"
+        draft = final.with_suffix(".draft")
+        trainer.save_checkpoint(draft)
+        os.replace(draft, final)
+        self.last_save = time.monotonic()
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.asked_to_stop or self.between_steps:
+            raise self._interrupted("Interrupted at once.")
+        self.asked_to_stop = True
+        log.info("Stopping after this step; once more to stop at once.")
+
+    def _interrupted(self, message: str) -> Interrupted:
+        """Tells how to go on: the same command, without its wish for a fresh start."""
+        words = shlex.split((self.folder / "command.txt").read_text())
+        command = shlex.join(word for word in words if not word.startswith("resume="))
+        return Interrupted(f"{message} Continue with:\n{command}")

@@ -1,0 +1,70 @@
+"""Regularisers of a rendered scene, formulas as in threestudio (2023); the system applies the weights."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from models.scene import Scene
+from renderers.output import RenderOutput
+
+
+@runtime_checkable
+class Loss(Protocol):
+    weight: float  # a schedule may change it
+
+    def __call__(self, scene: Scene, output: RenderOutput) -> Float[Tensor, ""]: ...
+
+
+class Sparsity:
+    """mean sqrt(o^2 + 0.01): as little opacity as the guidance allows."""
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def __call__(self, scene: Scene, output: RenderOutput) -> Float[Tensor, ""]:
+        return (output.opacity.square() + 0.01).sqrt().mean()
+
+
+class Opacity:
+    """BCE(o, o) with o clamped to [0.001, 0.999]: each pixel either object or background, no fog."""
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def __call__(self, scene: Scene, output: RenderOutput) -> Float[Tensor, ""]:
+        opacity = output.opacity.clamp(1e-3, 1 - 1e-3)
+        return torch.nn.functional.binary_cross_entropy(opacity, opacity)
+
+
+class Orientation:
+    """sum sg(w) max(n . d, 0)^2 / #(opacity > 0): visible surfaces face the camera (Ref-NeRF 2022, eq. 8)."""
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def __call__(self, scene: Scene, output: RenderOutput) -> Float[Tensor, ""]:
+        samples = output.samples
+        assert samples is not None and samples.normal is not None, "the orientation loss needs a renderer with normals"
+        away = (samples.normal * samples.direction).sum(dim=-1).clamp(min=0)
+        return (samples.weight.detach() * away.square()).sum() / (output.opacity > 0).sum().clamp(min=1)
+
+
+class ZVariance:
+    """mean over rays with o > 0.5 of sum w (t - depth)^2, depth = sum w t: matter gathers on a thin surface (HiFA)."""
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def __call__(self, scene: Scene, output: RenderOutput) -> Float[Tensor, ""]:
+        samples = output.samples
+        assert samples is not None, "the z-variance loss needs a volume renderer"
+        t = (samples.t_start + samples.t_end) / 2
+        depth = output.depth.reshape(-1)
+        spread = samples.weight * (t - depth[samples.ray]).square()
+        variance = torch.zeros_like(depth).index_add(0, samples.ray, spread)
+        solid = output.opacity.reshape(-1) > 0.5
+        return (variance * solid).sum() / solid.sum().clamp(min=1)

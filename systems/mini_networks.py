@@ -1,0 +1,92 @@
+"""The networks of the mini prior, by name of their stage, so that a configuration reads as one line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from data.toybox.captions import vocabulary
+from guidance.camera_unet import CameraUNet
+from guidance.multiview import inflate
+from guidance.tokenizer import BOS, EOS, PAD, WordTokenizer
+
+
+def new_autoencoder(channels: tuple[int, ...] = (32, 64, 96), seed: int = 0) -> AutoencoderKL:
+    """Images "b 3 h w" to latents "b 4 h/4 w/4"; no attention: 64 x 64 pictures need none."""
+    torch.manual_seed(seed)
+    return AutoencoderKL(
+        block_out_channels=channels,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
+        layers_per_block=1,
+        norm_num_groups=8,
+        sample_size=64,
+        mid_block_add_attention=False,
+    )
+
+
+def new_unet(channels: tuple[int, int] = (96, 192), text_width: int = 128, heads: int = 4, seed: int = 0) -> CameraUNet:
+    """Latents "b 4 16 16"; attention at 8 x 8 only, where four views are 256 tokens: at 16 x 16 it doubles the step's time."""
+    torch.manual_seed(seed)
+    return CameraUNet(
+        sample_size=16,
+        block_out_channels=channels,
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=text_width,
+        attention_head_dim=heads,  # diffusers calls the number of heads so
+        norm_num_groups=16,
+        use_linear_projection=True,
+    )
+
+
+def new_tokenizer() -> WordTokenizer:
+    return WordTokenizer(vocabulary())
+
+
+def new_text_encoder(width: int = 128, layers: int = 2, heads: int = 4, seed: int = 0) -> CLIPTextModel:
+    tokenizer = new_tokenizer()
+    torch.manual_seed(seed)
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=tokenizer.length,
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        bos_token_id=BOS,
+        eos_token_id=EOS,
+        pad_token_id=PAD,
+    )
+    return CLIPTextModel(config)
+
+
+def new_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's noise schedule; predicts v."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+
+
+def load_unet(path: str, multi_view: bool) -> CameraUNet:
+    """A trained UNet, to be trained further; `multi_view` gives a 2D one its camera MLP."""
+    unet = CameraUNet.from_pretrained(Path(path) / "unet", torch_dtype=torch.float32, local_files_only=True)
+    return inflate(unet) if multi_view and not unet.takes_camera else unet
+
+
+def load_text_encoder(path: str) -> CLIPTextModel:
+    return CLIPTextModel.from_pretrained(Path(path) / "text_encoder", dtype=torch.float32, local_files_only=True)
+
+
+def load_autoencoder(path: str) -> AutoencoderKL:
+    return AutoencoderKL.from_pretrained(Path(path) / "vae", torch_dtype=torch.float32, local_files_only=True)

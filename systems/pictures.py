@@ -1,0 +1,34 @@
+"""Renders and arrays as files that a person can open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from data.samplers import turntable
+from systems.text_to_3d import TextTo3D
+
+
+def to_bytes(image: Float[Tensor, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    return (image.clamp(0, 1) * 255).round().byte().cpu().numpy()
+
+
+def frames(system: TextTo3D, n: int, size: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """n renders around the scene from azimuth 0, its front, one at a time to bound the memory."""
+    cameras = turntable(n, size)
+    for index in range(n):
+        yield to_bytes(system.look(cameras[index : index + 1]).rgb[0])
+
+
+def write_row(path: Path, images: list[UInt8[np.ndarray, "h w 3"]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    iio.imwrite(path, np.concatenate(images, axis=1))
+
+
+def write_video(path: Path, images: list[UInt8[np.ndarray, "h w 3"]], fps: int) -> None:
+    iio.imwrite(path, np.stack(images), plugin="pyav", codec="libx264", fps=fps)

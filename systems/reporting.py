@@ -1,0 +1,112 @@
+"""What a text-to-3D run leaves behind to look at: images on the way; views, turntable, mesh and page at the end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import resource
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from data.errors import UserError
+from data.ranges import PositiveInt
+from models.mesh import EmptyMeshError, Mesh, extract_mesh
+from systems.page import write_page
+from systems.pictures import frames, write_row, write_video
+from systems.progress import Progress
+from systems.text_to_3d import TextTo3D
+
+log = logging.getLogger(__name__)
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class Report(Callback):
+    """every: steps between rows of four images in images/.
+    size: pixels of a frame of the turntable; views.png shows n_views of its n_frames.
+    mesh_resolution: grid points along an edge.
+    """
+
+    def __init__(
+        self,
+        every: PositiveInt = 100,
+        size: PositiveInt = 256,
+        n_frames: PositiveInt = 40,
+        n_views: PositiveInt = 8,
+        fps: PositiveInt = 20,
+        mesh_resolution: PositiveInt = 96,
+    ) -> None:
+        if n_frames % n_views:
+            raise UserError(f"report.n_frames={n_frames} must be a multiple of report.n_views={n_views}")
+        self.every, self.size, self.n_frames, self.n_views = every, size, n_frames, n_views
+        self.fps, self.mesh_resolution = fps, mesh_resolution
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        if trainer.global_step % self.every == 0:
+            assert isinstance(pl_module, TextTo3D)
+            path = Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png"
+            write_row(path, list(frames(pl_module, n=4, size=self.size // 2)))
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """metrics.json comes last: its presence says that the run is finished."""
+        assert isinstance(pl_module, TextTo3D)
+        folder = Path(trainer.default_root_dir)
+        log.info("Drawing the turntable and the mesh ...")
+        images = list(frames(pl_module, self.n_frames, self.size))
+        write_row(folder / "views.png", images[:: self.n_frames // self.n_views])
+        write_video(folder / "turntable.mp4", images, self.fps)
+        mesh = self._mesh(pl_module)
+        if mesh is not None:
+            mesh.save(folder / "mesh.glb")
+        metrics = self._metrics(trainer)
+        write_page(folder, metrics, mesh)
+        draft = folder / "metrics.draft"
+        draft.write_text(json.dumps(metrics, indent=2) + "\n")
+        os.replace(draft, folder / "metrics.json")
+
+    def _mesh(self, system: TextTo3D) -> Mesh | None:
+        """None, and a word about it, for a scene without a surface: the rest of the report shows why."""
+        try:
+            return extract_mesh(system.scene.geometry, system.scene.material, self.mesh_resolution)
+        except EmptyMeshError as error:
+            log.warning("There is no mesh.glb: %s", error)
+            return None
+
+    def _metrics(self, trainer: Trainer) -> dict[str, str | float]:
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it elsewhere
+        progress = next(callback for callback in callbacks if isinstance(callback, Progress))
+        losses = {name: round(float(value), 6) for name, value in trainer.callback_metrics.items()}
+        return {
+            "seconds": round(progress.seconds, 1),
+            "steps": trainer.global_step,
+            "peak_memory_mb": round(_peak_memory_mb()),
+            "device": str(trainer.strategy.root_device),
+            "version": version(),
+            **losses,
+        }
+
+
+def _peak_memory_mb() -> float:
+    """Of the device where the scene lives: of the GPU if there is one, else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def version() -> str:
+    """The version in pyproject.toml, and the commit where there is one."""
+    number = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    command = ["git", "-C", str(REPOSITORY), "rev-parse", "--short", "HEAD"]
+    try:
+        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return number
+    return f"{number}+{commit}"

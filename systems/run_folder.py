@@ -1,0 +1,154 @@
+"""The folder that a run writes: where each file stands, and whether a run may start, continue, or must refuse."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shlex
+import shutil
+import sys
+import uuid
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from data.errors import UserError
+from data.ranges import NonNegativeInt
+
+# What may differ between a run and its continuation
+FREE_TO_CHANGE = {"resume", "output", "folder", "progress", "checkpoint", "report"}
+
+
+class Interrupted(Exception):  # noqa: N818
+    """Not an error: the user stopped the run; its state is saved."""
+
+
+def slug(prompt: str | None) -> str:
+    """A prompt as part of a file name: `A red dog!` -> `a-red-dog`."""
+    return re.sub(r"[^a-z0-9]+", "-", (prompt or "run").lower()).strip("-")[:80] or "prompt"
+
+
+class RunFolder:
+    """One run's files. `resume`: `auto` continues an unfinished run with the same config, `never` starts afresh,
+    anything else is the checkpoint (or run folder) to continue from."""
+
+    def __init__(
+        self,
+        output: str,
+        name: str,
+        prompt: str | None,
+        seed: NonNegativeInt,
+        variant: str | None = None,  # of a sweep: the overrides that tell its jobs apart
+        resume: str = "auto",
+    ) -> None:
+        self.path = Path(output, name, variant or "", f"{slug(prompt)}-{seed}")
+        self.resume = resume
+        self.config = self.path / "config.yaml"
+        self.command = self.path / "command.txt"
+        self.log = self.path / "run.log"
+        self.metrics = self.path / "metrics.json"  # written last: its presence means "finished"
+        self.checkpoint = self.path / "checkpoints" / "last.ckpt"
+
+    def plan(self, config: DictConfig) -> Path | None:
+        """The checkpoint to continue from, None to start; UserError if either would destroy something."""
+        if self.resume == "never":
+            return None
+        if self.resume != "auto":
+            return self._given_checkpoint()
+        if self.metrics.exists():
+            raise UserError(
+                f"{self.path} holds a finished run: say resume=never to replace it, or name=another to keep both."
+            )
+        if not self.checkpoint.exists():
+            return None
+        saved = OmegaConf.load(self.config) if self.config.exists() else OmegaConf.create()
+        assert isinstance(saved, DictConfig)
+        if difference := _first_difference(_leaves(saved), _leaves(config)):
+            raise UserError(
+                f"{self.path} holds an unfinished run with another configuration ({difference}): say the same again to"
+                " continue it, resume=never to replace it, or name=another to keep both."
+            )
+        _check_archive(self.checkpoint, "resume=never starts afresh")
+        return self.checkpoint
+
+    def _given_checkpoint(self) -> Path:
+        path = Path(self.resume)
+        file = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+        if not file.is_file():
+            raise UserError(f"resume={self.resume} is not a checkpoint: say auto, never, or the path of a last.ckpt.")
+        _check_archive(file, "resume=auto or resume=never goes without it")
+        return file
+
+    def check_writable(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / f".{uuid.uuid4().hex}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(
+                f"output folder {self.path} cannot be written ({error.strerror}): say output=FOLDER for another place."
+            ) from None
+
+    def open(self, config: DictConfig, overrides: Sequence[str]) -> Path | None:
+        """Writes down what runs, and how, and starts the log; returns the checkpoint to continue from."""
+        checkpoint = self.plan(config)
+        if checkpoint is None and self.path.exists():
+            shutil.rmtree(self.path)
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(OmegaConf.to_yaml(config, resolve=True))
+        self.command.write_text(" ".join(["python launch.py", *map(_shell_word, overrides)]) + "\n")
+        self._start_log()
+        return checkpoint
+
+    def _start_log(self) -> None:
+        """Everything to run.log, what matters to the terminal."""
+        file = logging.FileHandler(self.log)
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        console = logging.StreamHandler(sys.stdout)
+        console.setLevel(logging.INFO)
+        console.setFormatter(logging.Formatter("%(message)s"))
+        logging.basicConfig(level=logging.INFO, handlers=[file, console], force=True)
+        logging.getLogger("systems").setLevel(logging.DEBUG)
+
+
+def _shell_word(override: str) -> str:
+    """As one would type it: `prompt="a dog"`, which is both Hydra's and the shell's way to quote."""
+    return override if re.fullmatch(r'[\w.]+="[\w ,.-]*"', override) else shlex.quote(override)
+
+
+def _check_archive(path: Path, way_out: str) -> None:
+    """A torch checkpoint is a zip archive with checksums, so that a damaged one is found without torch."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError):
+        damaged = "its table of contents"
+    if damaged:
+        raise UserError(f"checkpoint {path} is damaged ({damaged}): {way_out}.")
+
+
+def _leaves(config: DictConfig) -> dict[str, str]:
+    """Each resolved value under its dotted path, without what a continuation may change."""
+    tree = OmegaConf.to_container(config, resolve=True)
+    leaves: dict[str, str] = {}
+
+    def walk(path: str, value: object) -> None:
+        if isinstance(value, dict):
+            for key, child in value.items():
+                walk(f"{path}.{key}" if path else str(key), child)
+        else:
+            leaves[path] = repr(value)
+
+    assert isinstance(tree, dict)
+    walk("", {key: value for key, value in tree.items() if key not in FREE_TO_CHANGE})
+    return leaves
+
+
+def _first_difference(old: dict[str, str], new: dict[str, str]) -> str | None:
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            return f"{key} was {old.get(key, 'absent')}, is {new.get(key, 'absent')}"
+    return None

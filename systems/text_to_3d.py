@@ -1,0 +1,110 @@
+"""Text to 3D by score distillation: look at the scene, ask the prior what it misses, improve the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from data.cameras import Cameras
+from data.errors import UserError
+from data.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
+from data.samplers import CameraSampler
+from guidance.output import Guidance
+from guidance.prompts import PromptProcessor
+from models.scene import Scene
+from renderers.output import Renderer, RenderOutput
+from systems.dataloader import steps_loader
+from systems.losses import Loss
+from systems.rng import step_generator
+from systems.schedules import Schedule, ScheduleTable
+
+
+class TextTo3D(LightningModule):
+    """Optimises `scene` until its renders look, to the prior, like pictures of the prompt.
+
+    learning_rates: by the beginning of a parameter's name in the scene; the longest that fits wins.
+    schedules: which attribute of this system follows which function of the progress.
+    batch_size: images per step; a multi-view prior takes them in groups.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        renderer: Renderer,
+        guidance: Guidance,
+        prompt_processor: PromptProcessor,
+        sampler: CameraSampler,
+        losses: Mapping[str, Loss],
+        schedules: Mapping[str, Schedule],
+        learning_rates: Mapping[str, NonNegativeFloat],
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: NonNegativeFloat = 0.01,
+        batch_size: PositiveInt = 8,
+        max_steps: PositiveInt = 600,
+        seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__()
+        self.scene = scene
+        self.renderer = renderer
+        self.guidance = guidance
+        self.prompts = prompt_processor(guidance.prior)
+        self.sampler = sampler
+        self.losses = losses
+        self.learning_rates, self.betas, self.weight_decay = learning_rates, betas, weight_decay
+        self.batch_size, self.max_steps, self.seed = batch_size, max_steps, seed
+        self.schedules = ScheduleTable(self, schedules)
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        rng = self.begin_step(self.global_step)
+
+        cameras = self.sampler.draw(self.batch_size, rng).to(self.device)
+        seen = self.renderer(self.scene, cameras, rng)
+        wanted = self.guidance(seen.rgb, *self.prompts.at(cameras), rng)
+        terms = {name: loss.weight * loss(self.scene, seen) for name, loss in self.losses.items() if loss.weight}
+
+        total = wanted.loss + sum(terms.values(), torch.zeros_like(wanted.loss))
+        shares = {f"loss/{name}": term for name, term in {"guidance": wanted.loss, **terms}.items()}
+        now = {"t": wanted.t.float().mean(), "residual": wanted.residual, "opacity": seen.opacity.mean()}
+        self.log_dict({"loss": total, **shares, **now})
+        return total
+
+    def begin_step(self, step: int) -> torch.Generator:
+        """Brings everything that depends on the step alone up to date; returns the step's source of randomness."""
+        rng = step_generator(self.seed, step)
+        self.schedules.apply(step / self.max_steps)
+        self.renderer.update(step, self.scene, rng)
+        return rng
+
+    @torch.no_grad()
+    def look(self, cameras: Cameras) -> RenderOutput:
+        """A render without randomness."""
+        return self.renderer(self.scene, cameras.to(self.device))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        groups: dict[str, list[Tensor]] = {prefix: [] for prefix in self.learning_rates}
+        for name, parameter in self.scene.named_parameters():
+            fitting = [prefix for prefix in groups if name == prefix or name.startswith(prefix + ".")]
+            if not fitting:
+                raise UserError(f"system.learning_rates has none for {name}; it has {', '.join(groups)}")
+            groups[max(fitting, key=len)].append(parameter)
+        options = [{"params": groups[prefix], "lr": lr} for prefix, lr in self.learning_rates.items() if groups[prefix]]
+        return torch.optim.AdamW(options, betas=self.betas, eps=1e-15, weight_decay=self.weight_decay)
+
+    def train_dataloader(self) -> DataLoader:
+        return steps_loader(self.max_steps)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """Refuses the state of another scene, naming the first difference."""
+        saved, own = checkpoint["state_dict"], self.state_dict()
+        assert isinstance(saved, dict)
+        for name in sorted(saved.keys() | own.keys()):
+            shapes = [tuple(state[name].shape) if name in state else None for state in (saved, own)]
+            if shapes[0] != shapes[1]:
+                raise UserError(
+                    f"the checkpoint is of another scene ({name}: {shapes[0]} there, {shapes[1]} here):"
+                    " say resume=never, or give the run's own configuration"
+                )

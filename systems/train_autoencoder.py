@@ -1,0 +1,82 @@
+"""Stage 1 of the mini prior: a small AutoencoderKL that turns 64 x 64 pictures into the latents that the UNet learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from diffusers import AutoencoderKL
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import l1_loss, mse_loss
+
+from data.toy_views import ToyViews
+from systems.rng import step_generator
+
+
+class TrainAutoencoder(pl.LightningModule):
+    """L1 + MSE + L1 of the image gradients; noise on the latents keeps neighbouring latents alike (it replaces the KL sampling)."""
+
+    def __init__(
+        self,
+        autoencoder: AutoencoderKL,
+        views: ToyViews,
+        out: str,
+        batch_size: int = 32,
+        learning_rate: float = 1.5e-3,
+        max_steps: int = 2500,
+        warmup_steps: int = 100,
+        latent_noise: float = 0.05,
+        latent_decay: float = 1e-4,
+        gradient_weight: float = 1.0,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.autoencoder, self.views, self.out = autoencoder, views, Path(out)
+        self.batch_size, self.learning_rate = batch_size, learning_rate
+        self.max_steps, self.warmup_steps = max_steps, warmup_steps
+        self.latent_noise, self.latent_decay, self.gradient_weight = latent_noise, latent_decay, gradient_weight
+        self.seed = seed
+
+    def training_step(self, step: Tensor, batch_idx: int) -> Tensor:
+        rng = step_generator(self.seed, self.global_step)
+        images = self.views.draw(self.batch_size // self.views.n_view, rng).images.permute(0, 3, 1, 2) * 2 - 1
+        latents = self.autoencoder.encode(images).latent_dist.mean
+        noise = torch.randn(latents.shape, generator=rng) * self.latent_noise
+        decoded = self.autoencoder.decode(latents + noise * latents.detach().float().std()).sample.float()
+        pixel, edge = l1_loss(decoded, images) + mse_loss(decoded, images), edge_loss(decoded, images)
+        self.log_dict({"loss/pixel": pixel, "loss/edge": edge, "psnr": psnr(decoded, images)}, prog_bar=True)
+        return pixel + self.gradient_weight * edge + self.latent_decay * latents.float().square().mean()
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.learning_rate, self.max_steps, pct_start=self.warmup_steps / self.max_steps, cycle_momentum=False
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_end(self) -> None:
+        self.save()
+
+    def save(self) -> None:
+        """Writes `vae/` with the per-channel mean and deviation of the latents in its config (they are standardised in use)."""
+        images = self.views.draw(64, step_generator(self.seed, -1)).images.permute(0, 3, 1, 2) * 2 - 1
+        with torch.no_grad():
+            latents = self.autoencoder.encode(images).latent_dist.mean
+        self.autoencoder.register_to_config(
+            latents_mean=latents.mean(dim=(0, 2, 3)).tolist(), latents_std=latents.std(dim=(0, 2, 3)).tolist()
+        )
+        self.autoencoder.to(torch.float16).save_pretrained(self.out / "vae")
+        self.autoencoder.to(torch.float32)
+
+
+def edge_loss(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """L1 between the horizontal and vertical differences: keeps eyes and edges sharp."""
+    return sum((l1_loss(a.diff(dim=d), b.diff(dim=d)) for d in (2, 3)), start=torch.zeros(()))
+
+
+def psnr(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """In dB, mean over images; values in [-1, 1]."""
+    error = (a.clamp(-1, 1) - b).square().mean(dim=(1, 2, 3)) / 4
+    return (-10 * error.clamp_min(1e-10).log10()).mean()

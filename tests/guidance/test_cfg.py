@@ -1,0 +1,48 @@
+import torch
+
+from guidance.cfg import guide, predict_both
+from guidance.prior import Condition
+
+C, U = torch.randn(2, 4, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+
+
+def test_scale_one_is_conditional():
+    torch.testing.assert_close(guide(C, U, 1.0), C)
+
+
+def test_scale_zero_is_unconditional():
+    torch.testing.assert_close(guide(C, U, 0.0), U)
+
+
+def test_scale_extrapolates_along_the_difference():
+    torch.testing.assert_close(guide(C, U, 3.0) - C, 2 * (C - U))
+
+
+def test_both_predictions_come_from_one_pass_and_equal_two_passes(gaussian_prior, conditions):
+    prior = gaussian_prior(std=0.5, n_view=4)
+    noisy, t = torch.randn(8, 3, 4, 4, dtype=torch.float64), torch.full((8,), 300)
+    cond, uncond = conditions(8, 1.0, -1.0)
+    noise_cond, noise_uncond = predict_both(prior, noisy, t, cond, uncond)
+    assert prior.batches == [16]
+    torch.testing.assert_close(noise_cond, prior.predict_noise(noisy, t, cond))
+    torch.testing.assert_close(noise_uncond, prior.predict_noise(noisy, t, uncond))
+
+
+def test_both_conditions_keep_their_cameras():
+    seen = []
+
+    class Recorder:
+        alphas_cumprod, n_view, image_size = torch.ones(2), 1, 2
+
+        def encode(self, images, rng=None): ...
+
+        def decode(self, latents): ...
+
+        def predict_noise(self, noisy, t, condition):
+            seen.append(condition.camera)
+            return noisy
+
+    camera, text = torch.randn(4, 16), torch.zeros(4, 1, 1)
+    condition = Condition(text, camera)
+    predict_both(Recorder(), C, torch.zeros(4, dtype=torch.long), condition, condition)
+    torch.testing.assert_close(seen[0], torch.cat([camera, camera]))

@@ -1,0 +1,49 @@
+import subprocess
+import sys
+
+import pytest
+
+from data.errors import UserError
+from guidance.prior_folder import REPOSITORY
+from guidance.vocabulary import check_words, read_vocabulary, unknown_words
+
+WORDS = ("a", "red", "dog", "elephant", "hat", "wearing", ",", "3d", "asset")
+
+
+def test_known_words_pass_in_any_case_and_punctuation():
+    check_words("A red DOG, wearing a hat!, 3d asset", WORDS)
+
+
+def test_unknown_words_come_with_the_nearest_known_ones():
+    assert unknown_words("a red elefant, zzz", WORDS) == {"elefant": ["elephant"], "zzz": []}
+
+
+def test_an_unknown_word_is_one_sentence_with_the_way_out():
+    with pytest.raises(UserError) as error:
+        check_words("a red elefant", WORDS)
+    message = str(error.value)
+    assert "\n" not in message
+    for part in ("a red elefant", "'elefant' (nearest: elephant)", "prompt_processor.unknown=warn"):
+        assert part in message
+
+
+def test_a_warning_lets_the_prompt_through(caplog):
+    check_words("a red elefant", WORDS, unknown="warn")
+    assert "'elefant' (nearest: elephant)" in caplog.text
+
+
+def test_a_prior_without_a_list_reads_anything(tmp_path):
+    assert read_vocabulary(tmp_path) is None
+    check_words("an axolotl", None)
+
+
+def test_a_damaged_list_is_named(tmp_path):
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "tokenizer" / "vocabulary.json").write_text("{")
+    with pytest.raises(UserError, match=r"vocabulary\.json is damaged"):
+        read_vocabulary(tmp_path)
+
+
+def test_words_are_checked_without_loading_torch():
+    code = "import guidance.vocabulary, guidance.prior_folder, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)

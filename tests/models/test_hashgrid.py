@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from data.errors import UserError
+from models.hashgrid import HashGrid, Levels, encode_torch
+
+LEVELS = Levels.geometric(n_levels=4, base_resolution=4, finest_resolution=32, log2_table_size=10)
+
+
+def tables(generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(int(LEVELS.size.sum()), 2, generator=generator, dtype=dtype)
+
+
+def test_resolutions_of_the_paper_configuration() -> None:
+    levels = Levels.geometric(n_levels=16, base_resolution=16, finest_resolution=4096, log2_table_size=19)
+    expected = [16, 24, 34, 49, 71, 102, 148, 213, 308, 446, 646, 934, 1352, 1956, 2831, 4096]
+    assert levels.resolution.tolist() == expected
+    assert 2 * levels.size.sum() == pytest.approx(12.6e6, rel=0.01)
+
+
+def test_levels_that_fit_are_dense_and_larger_ones_hashed() -> None:
+    assert LEVELS.hashed.tolist() == [False, False, True, True]
+    assert (LEVELS.size <= 2**10).all()
+    assert LEVELS.offset.tolist() == [0, *np.cumsum(LEVELS.size)[:-1].tolist()]
+
+
+def test_equal_entries_give_a_constant(rng: torch.Generator) -> None:
+    ones = torch.ones(int(LEVELS.size.sum()), 2)
+    encoded = encode_torch(torch.rand(100, 3, generator=rng), ones, LEVELS)
+    torch.testing.assert_close(encoded, torch.ones(100, 8))
+
+
+def test_a_vertex_takes_its_entry(rng: torch.Generator) -> None:
+    table = tables(rng)
+    x, y, z = 1, 2, 0  # vertex of level 0: scale 3, resolution 4
+    point = (torch.tensor([[x, y, z]]) - 0.5) / 3
+    point[0, 2] = 0.5 / 3  # the centre of the bounded axis: vertex 1
+    encoded = encode_torch(point, table, LEVELS)[0, :2]
+    torch.testing.assert_close(encoded, table[x + 4 * (y + 4 * 1)])
+
+
+def test_encoding_is_continuous_across_cells(rng: torch.Generator) -> None:
+    table = tables(rng)
+    line = torch.linspace(0, 1, 20001)[:, None].expand(-1, 3).contiguous()
+    steps = encode_torch(line, table, LEVELS).diff(dim=0).abs()
+    assert steps.max() < 0.02
+
+
+def test_gradient_of_the_definition_is_exact(rng: torch.Generator) -> None:
+    points = torch.rand(5, 3, generator=rng, dtype=torch.float64)
+    table = tables(rng, torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda t: encode_torch(points, t, LEVELS), table, fast_mode=True)
+
+
+def test_equal_seeds_give_equal_tables() -> None:
+    assert torch.equal(HashGrid(seed=3).tables, HashGrid(seed=3).tables)
+    assert not torch.equal(HashGrid(seed=3).tables, HashGrid(seed=4).tables)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tinycudann may be installed")
+def test_missing_cuda_library_names_its_install_line() -> None:
+    with pytest.raises(UserError, match="pip install .*tiny-cuda-nn"):
+        HashGrid(backend="cuda")

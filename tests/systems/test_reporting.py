@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import imageio.v3 as iio
+import pytest
+import trimesh
+from pytorch_lightning import Trainer
+
+from models.geometry import BlobMagic3D
+from systems.checkpoint import Checkpoint
+from systems.progress import Progress
+from systems.reporting import Report
+from systems.text_to_3d import TextTo3D
+
+Make = Callable[..., TextTo3D]
+MakeTrainer = Callable[..., Trainer]
+
+
+def small_report() -> Report:
+    return Report(every=2, size=32, n_frames=8, n_views=4, mesh_resolution=24)
+
+
+@pytest.fixture
+def folder(make_system: Make, make_trainer: MakeTrainer, tmp_path: Path) -> Path:
+    (tmp_path / "config.yaml").write_text("prompt: <a red dog>\n")
+    make_trainer(Progress(), Checkpoint(), small_report()).fit(make_system())
+    return tmp_path
+
+
+class Sources(HTMLParser):
+    """What a browser would fetch to show the page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.frames: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in {"src", "href"}:
+                self.found.append(value or "")
+            if name == "srcdoc":
+                self.frames.append(value or "")
+
+
+def test_run_leaves_every_file(folder: Path) -> None:
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {"views.png", "turntable.mp4", "mesh.glb", "index.html", "metrics.json", "metrics.csv"} <= files
+    assert {"images/000002.png", "images/000004.png", "images/000006.png", "checkpoints/last.ckpt"} <= files
+
+
+def test_views_stand_in_a_row(folder: Path) -> None:
+    assert iio.imread(folder / "views.png").shape == (32, 4 * 32, 3)
+
+
+def test_turntable_is_h264_and_has_all_frames(folder: Path) -> None:
+    assert iio.imread(folder / "turntable.mp4", plugin="pyav").shape == (8, 32, 32, 3)
+    assert iio.immeta(folder / "turntable.mp4", plugin="pyav")["codec"] == "h264"
+
+
+def test_mesh_opens(folder: Path) -> None:
+    assert len(trimesh.load_mesh(folder / "mesh.glb").faces) > 100
+
+
+def test_metrics_say_what_the_run_took(folder: Path) -> None:
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["steps"] == 6
+    assert metrics["seconds"] > 0 and metrics["peak_memory_mb"] > 100
+    assert metrics["device"] == "cpu" and re.match(r"\d+\.\d+", metrics["version"])
+    assert {"loss", "loss/opacity", "opacity"} <= metrics.keys()
+
+
+def test_page_needs_no_network_and_no_other_file(folder: Path) -> None:
+    page = Sources()
+    page.feed((folder / "index.html").read_text())
+    (viewer,) = page.frames
+    inner = Sources()
+    inner.feed(viewer)
+    assert len(page.found) == 2 and all(source.startswith("data:") for source in page.found)
+    assert inner.found == [] and "importScripts" not in viewer and "THREE" in viewer
+
+
+def test_viewer_shows_colours_unlit(folder: Path) -> None:
+    assert "MeshBasicMaterial({vertexColors:true})});scene.add(gltf.scene);" in (folder / "index.html").read_text()
+
+
+def test_page_shows_the_curves_and_escapes_the_config(folder: Path) -> None:
+    text = (folder / "index.html").read_text()
+    assert text.count("<polyline") >= 4
+    assert "prompt: &lt;a red dog&gt;" in text
+
+
+def test_scene_without_a_surface_gets_a_report_without_a_mesh(
+    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "config.yaml").touch()
+    system = make_system()
+    system.scene.geometry.density_bias = BlobMagic3D(scale=-1000.0, std=1000.0)
+    make_trainer(Progress(), Checkpoint(), small_report()).fit(system)
+    assert "no mesh.glb" in caplog.text
+    assert "There is no mesh." in (tmp_path / "index.html").read_text()

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from data.errors import UserError
+from systems.run_folder import RunFolder, slug
+
+CONFIG = OmegaConf.create({"prompt": "a dog", "seed": 0, "resume": "auto", "steps": 6})
+
+
+def folder(tmp_path: Path, resume: str = "auto") -> RunFolder:
+    return RunFolder(str(tmp_path), "text_to_3d", "a dog", 0, resume=resume)
+
+
+def unfinished(tmp_path: Path, config: DictConfig = CONFIG) -> RunFolder:
+    """A run that has written its config and a checkpoint."""
+    run = folder(tmp_path)
+    run.open(config, ["prompt=a dog"])
+    with zipfile.ZipFile(run.checkpoint, "w") as archive:
+        archive.writestr("data.pkl", b"state" * 1000)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [("A red dog, please!", "a-red-dog-please"), ("狗", "prompt"), ("x" * 200, "x" * 80), (None, "run")],
+)
+def test_slug_is_a_short_plain_name(prompt: str | None, name: str) -> None:
+    assert slug(prompt) == name
+
+
+def test_folder_is_named_after_experiment_prompt_and_seed(tmp_path: Path) -> None:
+    assert folder(tmp_path).path == tmp_path / "text_to_3d" / "a-dog-0"
+    swept = RunFolder(str(tmp_path), "text_to_3d", "a dog", 3, variant="guidance=sds")
+    assert swept.path == tmp_path / "text_to_3d" / "guidance=sds" / "a-dog-3"
+
+
+def test_new_run_starts_and_writes_down_what_it_is(tmp_path: Path) -> None:
+    run = folder(tmp_path)
+    assert run.open(CONFIG, ['prompt="a dog"', "data.fov=[40, 45]"]) is None
+    assert OmegaConf.load(run.config) == CONFIG
+    assert run.command.read_text() == "python launch.py prompt=\"a dog\" 'data.fov=[40, 45]'\n"
+
+
+def test_unfinished_run_continues(tmp_path: Path) -> None:
+    run = unfinished(tmp_path)
+    assert folder(tmp_path).plan(CONFIG) == run.checkpoint
+
+
+def test_unfinished_run_with_another_config_is_kept(tmp_path: Path) -> None:
+    unfinished(tmp_path)
+    with pytest.raises(UserError, match=r"steps was 6, is 9.*resume=never"):
+        folder(tmp_path).plan(OmegaConf.merge(CONFIG, {"steps": 9}))
+
+
+def test_finished_run_is_not_overwritten(tmp_path: Path) -> None:
+    unfinished(tmp_path).metrics.touch()
+    with pytest.raises(UserError, match=r"finished run: say resume=never"):
+        folder(tmp_path).plan(CONFIG)
+
+
+def test_never_replaces_all_that_was_there(tmp_path: Path) -> None:
+    run = unfinished(tmp_path)
+    run.metrics.touch()
+    assert folder(tmp_path, "never").open(CONFIG, []) is None
+    assert not run.metrics.exists() and not run.checkpoint.exists()
+
+
+def test_given_run_folder_stands_for_its_checkpoint(tmp_path: Path) -> None:
+    run = unfinished(tmp_path / "elsewhere")
+    assert folder(tmp_path, str(run.path)).plan(CONFIG) == run.checkpoint
+
+
+def test_given_checkpoint_inside_the_run_folder_survives_the_start(tmp_path: Path) -> None:
+    run = unfinished(tmp_path)
+    assert folder(tmp_path, str(run.checkpoint)).open(CONFIG, []) == run.checkpoint
+    assert run.checkpoint.exists()
+
+
+def test_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="resume=nowhere is not a checkpoint"):
+        folder(tmp_path, "nowhere").plan(CONFIG)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_damaged_checkpoint_is_found(tmp_path: Path, damage: str) -> None:
+    run = unfinished(tmp_path)
+    content = bytearray(run.checkpoint.read_bytes())
+    content[100] ^= 255
+    run.checkpoint.write_bytes(content[:200] if damage == "truncated" else content)
+    with pytest.raises(UserError, match="is damaged"):
+        folder(tmp_path).plan(CONFIG)
+
+
+def test_unwritable_output_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        folder(tmp_path / "file").check_writable()

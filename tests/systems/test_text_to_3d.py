@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from data.errors import UserError
+from data.samplers import turntable
+from systems.checkpoint import Checkpoint
+from systems.progress import Progress
+from systems.run_folder import Interrupted
+from systems.schedules import Linear
+from systems.text_to_3d import TextTo3D
+
+Make = Callable[..., TextTo3D]
+MakeTrainer = Callable[..., Trainer]
+
+
+class StopAt(Callback):
+    """Sends this process a signal during the step before `step`."""
+
+    def __init__(self, step: int, number: signal.Signals = signal.SIGINT) -> None:
+        self.step, self.number = step, number
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
+        if trainer.global_step == self.step - 1:
+            signal.raise_signal(self.number)
+
+
+def test_training_moves_the_renders_towards_what_the_prior_knows(make_system: Make, make_trainer: MakeTrainer) -> None:
+    system = make_system(max_steps=20)
+    cameras = turntable(4, size=8)
+    before = system.look(cameras).rgb.mean(dim=(0, 1, 2))
+    make_trainer(max_steps=20).fit(system)
+    after = system.look(cameras).rgb.mean(dim=(0, 1, 2))
+    assert after[0] > before[0] and after[1] < before[1]
+
+
+def test_interrupted_and_resumed_run_equals_the_uninterrupted_one(
+    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    whole = make_system()
+    make_trainer().fit(whole)
+
+    with pytest.raises(Interrupted):
+        make_trainer(Checkpoint(), StopAt(3)).fit(make_system())
+    resumed = make_system()
+    trainer = make_trainer(Checkpoint())
+    trainer.fit(resumed, ckpt_path=tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+
+    assert trainer.global_step == 6
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_finishes_the_step_saves_and_tells_how_to_continue(
+    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path, number: signal.Signals
+) -> None:
+    with pytest.raises(Interrupted, match=r"after step 2 of 6(.|\n)*python launch.py prompt=red$"):
+        make_trainer(Checkpoint(), StopAt(2, number)).fit(make_system())
+    saved = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 2
+    assert [file.name for file in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+def test_checkpoints_are_written_as_time_passes(make_system: Make, make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    class Look(Callback):
+        def on_train_batch_end(self, *_: object) -> None:
+            assert (tmp_path / "checkpoints" / "last.ckpt").exists()
+
+    make_trainer(Checkpoint(every_seconds=1e-9), Look()).fit(make_system())
+
+
+def test_prior_is_neither_trained_nor_saved(make_system: Make) -> None:
+    system = make_system()
+    names = [name for name, _ in system.named_parameters()] + list(system.state_dict())
+    assert all(name.startswith(("scene.", "renderer.")) for name in names)
+
+
+def test_longest_fitting_name_gives_the_learning_rate(make_system: Make) -> None:
+    system = make_system(learning_rates={"geometry": 0.1, "geometry.network": 0.2})
+    rates = {
+        id(parameter): group["lr"]
+        for group in system.configure_optimizers().param_groups
+        for parameter in group["params"]
+    }
+    assert {rates[id(p)] for p in system.scene.geometry.network.parameters()} == {0.2}
+    assert {rates[id(p)] for p in system.scene.geometry.encoding.parameters()} == {0.1}
+
+
+def test_parameter_without_a_learning_rate_is_an_error(make_system: Make) -> None:
+    with pytest.raises(UserError, match=r"has none for geometry\.encoding"):
+        make_system(learning_rates={"geometry.network": 0.2}).configure_optimizers()
+
+
+def test_schedules_follow_the_step_alone(make_system: Make) -> None:
+    system = make_system()
+    system.begin_step(3)
+    assert system.guidance.max_t == pytest.approx(0.74)
+    assert system.sampler.size == 12
+
+
+def test_schedule_of_an_unknown_attribute_names_the_nearest(make_system: Make) -> None:
+    with pytest.raises(UserError, match=r"guidance\.maxt; did you mean max_t"):
+        make_system(schedules={"guidance.maxt": Linear(0.98, 0.5)})
+
+
+def test_checkpoint_of_another_scene_is_refused(make_system: Make, make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    make_trainer(Checkpoint(), max_steps=1).fit(make_system())
+    with pytest.raises(UserError, match=r"another scene .scene\.geometry\.encoding"):
+        make_trainer().fit(make_system(levels=3), ckpt_path=tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def test_metrics_have_one_row_per_step_also_after_a_resume(
+    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted):
+        make_trainer(Progress(), Checkpoint(), StopAt(3)).fit(make_system())
+    progress = Progress()
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    make_trainer(progress, Checkpoint()).fit(make_system(), ckpt_path=last, weights_only=True)
+    header, *rows = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert {"step", "seconds", "loss", "loss/guidance", "loss/opacity", "opacity"} <= set(header.split(","))
+    assert [row.split(",")[0] for row in rows] == ["0", "1", "2", "3", "4", "5"]
+    assert progress.seconds > progress.seconds_before > 0

@@ -1,0 +1,148 @@
+"""Wrong command lines: one sentence on stderr that names the key, the value and the way out, and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import launch
+from systems.check import quote_prompt
+
+ROOT = Path(launch.__file__).parent
+PROMPT = "prompt=a red dog"
+
+
+@pytest.fixture
+def prior(tmp_path: Path) -> str:
+    """What can be seen of a prior without loading it."""
+    for part in ("unet", "vae", "scheduler", "text_encoder", "tokenizer"):
+        (tmp_path / "prior" / part).mkdir(parents=True)
+    words = json.dumps({"words": ["a", "red", "dog", "wearing", "blue", "hat"]})
+    (tmp_path / "prior" / "tokenizer" / "vocabulary.json").write_text(words)
+    return f"prior.path={tmp_path / 'prior'}"
+
+
+@pytest.fixture
+def run(prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Run":
+    return Run([prior, f"output={tmp_path / 'outputs'}"], monkeypatch, capsys)
+
+
+class Run:
+    """Calls launch.main in this process, up to where an error ends it."""
+
+    def __init__(
+        self, overrides: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.overrides, self.monkeypatch, self.capsys = overrides, monkeypatch, capsys
+
+    def error(self, *overrides: str) -> str:
+        self.monkeypatch.setattr(sys, "argv", ["launch.py", *self.overrides, *overrides])
+        assert launch.main() == 2
+        captured = self.capsys.readouterr()
+        assert captured.out == "" and captured.err.count("\n") == 1
+        return captured.err
+
+    def accepts(self, *overrides: str) -> None:
+        self.monkeypatch.setattr(launch, "launch", lambda: None)
+        self.monkeypatch.setattr(sys, "argv", ["launch.py", *self.overrides, *overrides])
+        assert launch.main() == 0, self.capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("promt=x", "promt=x: there is no key promt; did you mean prompt?"),
+        ("guidance.scal=3", "there is no key guidance.scal; did you mean guidance.scale?"),
+        ("trainer.max_step=3", "there is no key trainer.max_step; did you mean trainer.max_steps?"),
+        ("+guidance.foo=3", "guidance.foo: guidance.mv_sds.MultiViewSDS takes no foo"),
+        ("renderer=hashgird", "renderer=hashgird: there is no such option; did you mean hashgrid?"),
+        ("experiment=trian_prior", "experiment=trian_prior: there is no such option"),
+        (
+            "trainer.max_steps=abc",
+            "trainer.max_steps=abc must be a whole number above 0, for instance trainer.max_steps=",
+        ),
+        ("trainer.max_steps=-3", "trainer.max_steps=-3 must be a whole number above 0"),
+        ("seed=dog", "seed=dog must be a whole number, 0 or above, for instance seed=0"),
+        ("seed=-1", "seed=-1 must be a whole number, 0 or above"),
+        ("system.losses.opacity.weight=heavy", "system.losses.opacity.weight=heavy must be a number"),
+        ("system.betas=[0.9]", "system.betas=[0.9] must be a list of 2 values"),
+        ("system.losses.opacity._target_=systems.losses.Opacty", "did you mean systems.losses.Opacity?"),
+        ("prior=mvdream", "prior.path"),
+        ("prior.path=/nowhere", "prior.path=/nowhere: there is no such folder"),
+        ("prompt=a red dgo", "'dgo' (nearest: dog"),
+        ("output=/dev/null/x", "/dev/null/x/text_to_3d/a-red-dog-0 cannot be written"),
+        ("resume=/nowhere", "resume=/nowhere is not a checkpoint"),
+        ("seed=0,1", "seed=0,1: several values need --multirun"),
+        ("dog", "'dog' cannot be read: an override is key=value"),
+        ("data=null", "data=null: there is no such option; there are:"),
+    ],
+)
+def test_wrong_override_is_explained(run: Run, override: str, message: str) -> None:
+    assert message in run.error(PROMPT, override)
+
+
+def test_missing_prompt_comes_with_an_example(run: Run) -> None:
+    assert 'prompt is missing: say prompt="a red dog wearing a blue hat"' in run.error()
+
+
+def test_full_size_prior_needs_a_path(run: Run) -> None:
+    run.overrides = run.overrides[1:]
+    assert "prior.path is missing: say prior.path=/models/" in run.error(PROMPT, "prior=mvdream")
+
+
+def test_damaged_checkpoint_is_explained(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").write_bytes(b"not a checkpoint")
+    assert "is damaged" in run.error(PROMPT, f"resume={tmp_path / 'last.ckpt'}")
+
+
+def test_finished_run_is_not_overwritten(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "text_to_3d" / "a-red-dog-0"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").touch()
+    assert "finished run: say resume=never" in run.error(PROMPT)
+    run.accepts(PROMPT, "resume=never")
+
+
+def test_every_job_of_a_sweep_is_checked_before_the_first_starts(run: Run) -> None:
+    assert "guidance=mv_sd: there is no such option" in run.error("--multirun", PROMPT, "guidance=mv_sds,mv_sd")
+
+
+@pytest.mark.parametrize("choice", ["quality=draft", "quality=high", "logger=wandb", "data=orbit", "background=random"])
+def test_every_choice_passes_the_check(run: Run, choice: str) -> None:
+    run.accepts(PROMPT, choice)
+
+
+def test_sentence_is_no_hydra_expression(run: Run) -> None:
+    assert quote_prompt(["prompt=a dog, (red)", "seed=1"]) == ['prompt="a dog, (red)"', "seed=1"]
+    assert quote_prompt(['prompt="quoted"']) == ['prompt="quoted"']
+    assert quote_prompt(["-m", "prompt=dog,cat"]) == ["-m", "prompt=dog,cat"]
+    run.accepts("prompt=a red dog, wearing (a) 'blue' hat!")
+
+
+def test_given_checkpoint_of_this_run_continues_it(run: Run, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "last.ckpt", "w") as archive:
+        archive.writestr("data.pkl", b"state")
+    run.accepts(PROMPT, f"resume={tmp_path / 'last.ckpt'}")
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (["promt=x"], 2), ([PROMPT, "--cfg", "job"], 0)])
+def test_answers_that_need_no_torch_do_not_import_it(arguments: list[str], code: int) -> None:
+    command = [sys.executable, "-X", "importtime", "launch.py", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert done.returncode == code
+    assert "hydra" in imported and not {"torch", "pytorch_lightning", "diffusers"} & imported
+
+
+def test_bug_is_told_from_a_mistake_of_the_user() -> None:
+    from data.errors import UserError
+
+    mistake = RuntimeError("Hydra says: error in call to ...")
+    mistake.__cause__ = UserError("prior.path=x: there is no such folder")
+    assert launch._user_error(mistake) is mistake.__cause__
+    assert launch._user_error(KeyError("x")) is None
