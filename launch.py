@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.errors import UserError
-from systems.check import check_command_line, quote_prompt
+from systems.check import check_command_line, tidy
 from systems.run_folder import Interrupted, RunFolder
 
 CONF = Path(__file__).resolve().parent / "conf"
@@ -68,14 +68,12 @@ def _complain(error: UserError) -> None:
 
 
 def main() -> int:
-    sys.argv[1:] = quote_prompt(sys.argv[1:])
+    sys.argv[1:] = tidy(sys.argv[1:])
     try:
         check_command_line(sys.argv[1:], CONF)
     except UserError as error:
         _complain(error)
         return WRONG_INPUT
-    if {"-m", "--multirun"} & set(sys.argv):
-        sys.argv.append("folder.variant=${hydra:job.override_dirname}")
     launch()
     return DONE
 

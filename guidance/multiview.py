@@ -48,8 +48,9 @@ def set_view_count(unet: UNet2DConditionModel, n_view: int) -> None:
 
 def inflate(unet: UNet2DConditionModel, camera_dim: int = 16) -> CameraUNet:
     """A 2D UNet as the multi-view one that it is the start of: same weights, and a camera MLP whose last layer is zero."""
-    camera = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": camera_dim}
-    inflated = CameraUNet.from_config({**unet.config, **camera})
+    config = {key: value for key, value in unet.config.items() if not key.startswith("_")}  # diffusers' own notes
+    config |= {"class_embed_type": "projection", "projection_class_embeddings_input_dim": camera_dim}
+    inflated = CameraUNet.from_config(config)
     missing, unexpected = inflated.load_state_dict(unet.state_dict(), strict=False)
     assert not unexpected and all(name.startswith("class_embedding.") for name in missing), (missing, unexpected)
     torch.nn.init.zeros_(inflated.class_embedding.linear_2.weight)

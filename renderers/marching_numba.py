@@ -47,9 +47,9 @@ def _march(origins, directions, jitter, occupied, radius_squared, scale, step, m
         count[r] = _walk(origins[r], directions[r], jitter[r], occupied, radius_squared, scale, step, middle[r])
 
 
-@njit(parallel=True, cache=True)
+@njit(cache=True)
 def _pack(middle, count, end, half, ray, t_start, t_end):
-    for r in prange(count.shape[0]):
+    for r in range(count.shape[0]):
         begin = end[r] - count[r]
         for i in range(count[r]):
             ray[begin + i] = r

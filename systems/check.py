@@ -48,11 +48,17 @@ def check_command_line(argv: list[str], conf: Path) -> None:
                 check_config(config)
 
 
-def quote_prompt(argv: list[str]) -> list[str]:
-    """`prompt=a dog, red` -> `prompt="a dog, red"`: a sentence is no Hydra expression. A sweep keeps its commas."""
-    if {"-m", "--multirun"} & set(argv):
-        return argv
-    return [_quoted(text) if text.startswith("prompt=") else text for text in argv]
+def tidy(argv: list[str]) -> list[str]:
+    """What the user types as Hydra wants it: `prompt=a dog, red` -> `prompt="a dog, red"`, since a sentence is no Hydra
+    expression. A sweep keeps its commas, and what it varies beside prompt and seed names a folder."""
+    if not {"-m", "--multirun"} & set(argv):
+        return [_quoted(text) if text.startswith("prompt=") else text for text in argv]
+    overrides = [text for text in argv if text not in {"-m", "--multirun"}]
+    parsed = [_parse(text) for text in overrides if not text.startswith("-")]
+    same = {override.get_key_element() for override in parsed if not override.is_sweep_override()}
+    unnamed = ",".join(sorted(same | {"prompt", "seed", "folder.variant"}))
+    dirname = f"hydra.job.config.override_dirname.exclude_keys=[{unnamed}]"
+    return [*overrides, dirname, "folder.variant=${hydra:job.override_dirname}", "--multirun"]
 
 
 def _quoted(text: str) -> str:
@@ -83,39 +89,44 @@ def _jobs(overrides: list[Override], multirun: bool) -> list[list[Override]]:
 
 
 def compose_checked(overrides: list[Override]) -> DictConfig:
-    """Composes, after naming a group option or a key that does not exist, with the nearest that does."""
-    loader = GlobalHydra.instance().config_loader()
-    choices = [o for o in overrides if loader.get_group_options(o.key_or_group)]
+    """Composes; if that fails, names the group option or the key that does not exist, with the nearest that does."""
+    choices = [override for override in overrides if _options(override)]
     for choice in choices:
-        options = loader.get_group_options(choice.key_or_group)
-        if choice.value() not in options:
-            raise UserError(f"{choice.input_line}: there is no such option{_nearest(str(choice.value()), options)}")
-    base = _compose([choice.input_line for choice in choices])
-    for override in overrides:
-        if override not in choices and not override.is_add() and not override.is_hydra_override():
-            _check_key(override, base, loader.list_groups(""))
-    return _compose([override.input_line for override in overrides])
-
-
-def _compose(overrides: list[str]) -> DictConfig:
+        if choice.value() not in _options(choice):
+            hint = _nearest(str(choice.value()), _options(choice))
+            raise UserError(f"{choice.input_line}: there is no such option{hint}")
     try:
-        config = compose("config", overrides, return_hydra_config=True)
-        HydraConfig.instance().set_config(config)
+        return _compose(overrides)
     except (HydraException, OmegaConfBaseException) as error:
+        base = _compose(choices)
+        for override in overrides:
+            if override not in choices and not override.is_add() and not override.is_hydra_override():
+                _check_key(override, base)
         raise UserError(f"the configuration cannot be composed: {str(error).splitlines()[0]}") from None
+
+
+def _options(override: Override) -> list[str]:
+    """What a config group offers; nothing for what is no group."""
+    return GlobalHydra.instance().config_loader().get_group_options(override.key_or_group)
+
+
+def _compose(overrides: list[Override]) -> DictConfig:
+    config = compose("config", [override.input_line for override in overrides], return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
     with open_dict(config):
         del config["hydra"]
     return config
 
 
-def _check_key(override: Override, base: DictConfig, groups: list[str]) -> None:
+def _check_key(override: Override, base: DictConfig) -> None:
     node: DictConfig | None = base
     parts = override.key_or_group.split(".")
     for depth, part in enumerate(parts):
         known = [".".join([*parts[:depth], str(key)]) for key in node or ()]
         wrong = ".".join(parts[: depth + 1])
         if wrong not in known:
-            hint = _nearest(wrong, known + (groups if depth == 0 else []))
+            groups = GlobalHydra.instance().config_loader().list_groups("") if depth == 0 else []
+            hint = _nearest(wrong, known + groups)
             raise UserError(f"{override.input_line}: there is no key {wrong}{hint}")
         value = None if OmegaConf.is_missing(node, part) else OmegaConf.select(base, wrong)
         node = value if isinstance(value, DictConfig) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
+import re
 import signal
 import time
 from pathlib import Path
@@ -68,6 +68,5 @@ class Checkpoint(Callback):
 
     def _interrupted(self, message: str) -> Interrupted:
         """Tells how to go on: the same command, without its wish for a fresh start."""
-        words = shlex.split((self.folder / "command.txt").read_text())
-        command = shlex.join(word for word in words if not word.startswith("resume="))
+        command = re.sub(r" (resume=\S+|'resume=[^']+')", "", (self.folder / "command.txt").read_text().strip())
         return Interrupted(f"{message} Continue with:\n{command}")

@@ -43,7 +43,7 @@ def _base64(path: Path) -> str:
 
 
 def _viewer(mesh: Mesh | None) -> str:
-    """trimesh's page: three.js and the mesh, all of it inline, here without its lights: the colours are those of renders."""
+    """trimesh's page, three.js and the mesh inline, but without its lights: the colours are the renders'."""
     if mesh is None:
         return "<p>There is no mesh.</p>"
     front_to_us = [1, 2, 0]  # its axes: x right, y up, z towards the viewer

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import l1_loss, mse_loss
 
 from data.toy_views import ToyViews
+from systems.learning_rate import warm_cosine
 from systems.rng import step_generator
 
 
@@ -39,7 +40,7 @@ class TrainAutoencoder(pl.LightningModule):
         self.latent_noise, self.latent_decay, self.gradient_weight = latent_noise, latent_decay, gradient_weight
         self.seed = seed
 
-    def training_step(self, step: Tensor, batch_idx: int) -> Tensor:
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         rng = step_generator(self.seed, self.global_step)
         images = self.views.draw(self.batch_size // self.views.n_view, rng).images.permute(0, 3, 1, 2) * 2 - 1
         latents = self.autoencoder.encode(images).latent_dist.mean
@@ -51,9 +52,7 @@ class TrainAutoencoder(pl.LightningModule):
 
     def configure_optimizers(self):
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, self.max_steps, pct_start=self.warmup_steps / self.max_steps, cycle_momentum=False
-        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(self.warmup_steps, self.max_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_end(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from guidance.diffusion import alpha_sigma
 from guidance.multiview import set_view_count
 from guidance.tokenizer import WordTokenizer
 from systems.latent_cache import LatentBatch, LatentCache, cached
+from systems.learning_rate import warm_cosine
 from systems.rng import step_generator
 
 
@@ -96,18 +96,18 @@ class TrainPrior(pl.LightningModule):
     def on_fit_start(self) -> None:
         self.cache = cached(self.cache_path, self.views, Autoencoder(self.autoencoder[0]), self.n_objects, self.seed)
 
-    def training_step(self, step: Tensor, batch_idx: int) -> Tensor:
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         rng = step_generator(self.seed, self.global_step)
-        batch, n_view = self.mixture.draw(self.cache, self.batch_size, rng)
+        seen, n_view = self.mixture.draw(self.cache, self.batch_size, rng)
         set_view_count(self.denoiser.unet, n_view)
         t = torch.randint(len(self.scheduler.alphas_cumprod), (self.batch_size // n_view,), generator=rng)
         t = t.repeat_interleave(n_view)
         alpha, sigma = alpha_sigma(self.scheduler.alphas_cumprod, t)
-        noise = torch.randn(batch.latents.shape, generator=rng)
-        camera = batch.camera if n_view > 1 else None
-        ids = self.tokenizer(self._captions(batch, n_view, rng))
-        v = self.denoiser(alpha * batch.latents + sigma * noise, t, ids, camera)
-        loss = mse_loss(v.float(), alpha * noise - sigma * batch.latents)
+        noise = torch.randn(seen.latents.shape, generator=rng)
+        camera = seen.camera if n_view > 1 else None
+        ids = self.tokenizer(self._captions(seen, n_view, rng))
+        v = self.denoiser(alpha * seen.latents + sigma * noise, t, ids, camera)
+        loss = mse_loss(v.float(), alpha * noise - sigma * seen.latents)
         self.log("loss/multi_view" if n_view > 1 else "loss/picture", loss, prog_bar=True)
         return loss
 
@@ -125,13 +125,8 @@ class TrainPrior(pl.LightningModule):
     def configure_optimizers(self):
         parameters = self.denoiser.parameters()
         optimizer = torch.optim.AdamW(parameters, lr=self.learning_rate, betas=(0.9, 0.98), weight_decay=1e-2)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(self.warmup_steps, self.max_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def _rate(self, step: int) -> float:
-        """Linear warm-up, then half a cosine to 2 %."""
-        progress = min(1.0, step / self.max_steps)
-        return min(1.0, (step + 1) / self.warmup_steps) * (0.02 + 0.98 * (1 + math.cos(math.pi * progress)) / 2)
 
     def on_train_end(self) -> None:
         self.save()

@@ -9,10 +9,17 @@ from pathlib import Path
 from pytorch_lightning.loggers import WandbLogger
 
 
-def wandb_logger(project: str, name: str, save_dir: str = "wandb_runs") -> WandbLogger:
-    Path(save_dir).mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("WANDB_SILENT", "true")
-    return WandbLogger(project=project, name=name, save_dir=save_dir, offline=not _logged_in())
+class WandbLog(WandbLogger):
+    """One W&B run per run, also where a sweep has many in one process."""
+
+    def __init__(self, project: str, name: str, save_dir: str) -> None:
+        Path(save_dir).mkdir(parents=True, exist_ok=True)
+        os.environ.setdefault("WANDB_SILENT", "true")
+        super().__init__(project=project, name=name, save_dir=save_dir, offline=not _logged_in())
+
+    def finalize(self, status: str) -> None:
+        super().finalize(status)
+        self.experiment.finish()
 
 
 def _logged_in() -> bool:

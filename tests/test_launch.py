@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import launch
-from systems.check import quote_prompt
+from systems.check import tidy
 
 ROOT = Path(launch.__file__).parent
 PROMPT = "prompt=a red dog"
@@ -64,7 +64,7 @@ class Run:
         ("experiment=trian_prior", "experiment=trian_prior: there is no such option"),
         (
             "trainer.max_steps=abc",
-            "trainer.max_steps=abc must be a whole number above 0, for instance trainer.max_steps=",
+            "trainer.max_steps=abc must be a whole number above 0, for instance",
         ),
         ("trainer.max_steps=-3", "trainer.max_steps=-3 must be a whole number above 0"),
         ("seed=dog", "seed=dog must be a whole number, 0 or above, for instance seed=0"),
@@ -72,7 +72,6 @@ class Run:
         ("system.losses.opacity.weight=heavy", "system.losses.opacity.weight=heavy must be a number"),
         ("system.betas=[0.9]", "system.betas=[0.9] must be a list of 2 values"),
         ("system.losses.opacity._target_=systems.losses.Opacty", "did you mean systems.losses.Opacity?"),
-        ("prior=mvdream", "prior.path"),
         ("prior.path=/nowhere", "prior.path=/nowhere: there is no such folder"),
         ("prompt=a red dgo", "'dgo' (nearest: dog"),
         ("output=/dev/null/x", "/dev/null/x/text_to_3d/a-red-dog-0 cannot be written"),
@@ -109,7 +108,7 @@ def test_finished_run_is_not_overwritten(run: Run, tmp_path: Path) -> None:
 
 
 def test_every_job_of_a_sweep_is_checked_before_the_first_starts(run: Run) -> None:
-    assert "guidance=mv_sd: there is no such option" in run.error("--multirun", PROMPT, "guidance=mv_sds,mv_sd")
+    assert "guidance=mv_sd: there is no such option" in run.error(PROMPT, "--multirun", "guidance=mv_sds,mv_sd")
 
 
 @pytest.mark.parametrize("choice", ["quality=draft", "quality=high", "logger=wandb", "data=orbit", "background=random"])
@@ -118,10 +117,16 @@ def test_every_choice_passes_the_check(run: Run, choice: str) -> None:
 
 
 def test_sentence_is_no_hydra_expression(run: Run) -> None:
-    assert quote_prompt(["prompt=a dog, (red)", "seed=1"]) == ['prompt="a dog, (red)"', "seed=1"]
-    assert quote_prompt(['prompt="quoted"']) == ['prompt="quoted"']
-    assert quote_prompt(["-m", "prompt=dog,cat"]) == ["-m", "prompt=dog,cat"]
+    assert tidy(["prompt=a dog, (red)", "seed=1"]) == ['prompt="a dog, (red)"', "seed=1"]
+    assert tidy(['prompt="quoted"']) == ['prompt="quoted"']
     run.accepts("prompt=a red dog, wearing (a) 'blue' hat!")
+
+
+def test_sweep_keeps_its_commas_and_sets_its_jobs_apart() -> None:
+    prompt, *_, unnamed, variant, flag = tidy(["prompt=dog,cat", "-m", "quality=draft,high", "data=orbit"])
+    assert (prompt, flag) == ("prompt=dog,cat", "--multirun")
+    assert unnamed.endswith("exclude_keys=[data,folder.variant,prompt,seed]")
+    assert variant == "folder.variant=${hydra:job.override_dirname}"
 
 
 def test_given_checkpoint_of_this_run_continues_it(run: Run, tmp_path: Path) -> None:

@@ -61,5 +61,5 @@ def test_equal_seeds_give_equal_tables() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="tinycudann may be installed")
 def test_missing_cuda_library_names_its_install_line() -> None:
-    with pytest.raises(UserError, match="pip install .*tiny-cuda-nn"):
+    with pytest.raises(UserError, match=r"pip install .*tiny-cuda-nn"):
         HashGrid(backend="cuda")

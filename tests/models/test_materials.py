@@ -23,9 +23,7 @@ def test_lambert_follows_the_cosine(angle: float, cosine: float) -> None:
 
 def test_each_point_is_lit_by_the_light_of_its_image() -> None:
     lights = Light(torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]), ambient=0.0, diffuse=1.0)
-    rgb = DiffusePointLight()(
-        torch.zeros(2, 3), torch.zeros(2, 3), UP.repeat(2, 1), lights.on(torch.tensor([0, 1]))
-    )
+    rgb = DiffusePointLight()(torch.zeros(2, 3), torch.zeros(2, 3), UP.repeat(2, 1), lights.on(torch.tensor([0, 1])))
     torch.testing.assert_close(rgb, torch.tensor([[0.5] * 3, [0.0] * 3]))
 
 

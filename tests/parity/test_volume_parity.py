@@ -15,7 +15,8 @@ from renderers.marching import Segments
 LOADERS = [
     load_numba,
     pytest.param(
-        load_nerfacc, marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="nerfacc's kernels need a CUDA GPU")
+        load_nerfacc,
+        marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="nerfacc's kernels need a CUDA GPU"),
     ),
 ]
 SCENE = {"radius": 0.6, "step": 1.2 / 64}

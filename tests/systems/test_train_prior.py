@@ -1,0 +1,160 @@
+import pytest
+import torch
+
+from data.samplers import FourViews, Orbit
+from data.toy_views import ToyViews
+from data.toybox.split import is_held_out
+from guidance.autoencoder import Autoencoder
+from guidance.camera_unet import CameraUNet
+from guidance.diffusion_prior import DiffusionPrior
+from guidance.multiview import inflate, set_view_count
+from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, WordTokenizer
+from systems.dataloader import steps_loader
+from systems.latent_cache import build_cache, cached
+from systems.mini_networks import (
+    new_autoencoder, new_scheduler, new_text_encoder, new_tokenizer, new_unet, load_unet,
+)  # fmt: skip
+from systems.train_autoencoder import TrainAutoencoder, psnr
+from systems.train_prior import Mixture, TrainPrior
+
+
+@pytest.fixture(scope="module")
+def autoencoder():
+    model = new_autoencoder((8, 8, 8))
+    model.register_to_config(latents_mean=[0.0] * 4, latents_std=[1.0] * 4)
+    return model
+
+
+@pytest.fixture
+def views():
+    return ToyViews(FourViews(size=64), n_view=4, n_kinds=12)
+
+
+def tiny_system(autoencoder, views, tmp_path, **options):
+    return TrainPrior(
+        new_unet((16, 16), text_width=16, heads=2), new_text_encoder(16, 1, 2), new_tokenizer(), new_scheduler(),
+        autoencoder, views, options.pop("mixture", Mixture(picture_share=1.0)), str(tmp_path / "prior"),
+        str(tmp_path / "latents.pt"), n_objects=16, batch_size=8, max_steps=4, **options,
+    )  # fmt: skip
+
+
+def fit(system, max_steps=4, ckpt_path=None):
+    import pytorch_lightning as pl
+
+    trainer = pl.Trainer(
+        max_steps=max_steps, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(system, steps_loader(4), ckpt_path=ckpt_path)
+    return trainer
+
+
+def weights(system):
+    return torch.cat([p.detach().flatten() for p in system.denoiser.parameters()])
+
+
+def test_the_2d_prior_is_trained_saved_and_readable(autoencoder, views, tmp_path):
+    system = tiny_system(autoencoder, views, tmp_path)
+    before = weights(system).clone()
+    fit(system)
+    assert not torch.equal(before, weights(system))
+    prior = DiffusionPrior(str(tmp_path / "prior"), n_view=1, dtype="float32")
+    assert prior.image_size == 64 and "dog" in (prior.vocabulary or ())
+    assert prior.encode_text(["a red dog"]).shape == (1, 24, 16)
+
+
+def test_the_multi_view_prior_starts_as_the_2d_one(autoencoder, views, tmp_path):
+    fit(tiny_system(autoencoder, views, tmp_path))
+    flat = load_unet(str(tmp_path / "prior"), multi_view=False)
+    full = load_unet(str(tmp_path / "prior"), multi_view=True)
+    assert full.takes_camera and not flat.takes_camera
+    noisy, t, text, camera = torch.randn(4, 4, 16, 16), torch.full((4,), 300), torch.randn(4, 24, 16), torch.randn(4, 16)
+    for unet in (flat, full):
+        set_view_count(unet, 1)
+    with torch.no_grad():
+        torch.testing.assert_close(full(noisy, t, text, class_labels=camera).sample, flat(noisy, t, text).sample)
+
+
+def test_interrupted_training_resumes_bit_equal(autoencoder, views, tmp_path):
+    make = lambda: tiny_system(autoencoder, views, tmp_path, mixture=Mixture(picture_share=0.5))  # noqa: E731
+    with_camera = lambda: _inflated(make())  # noqa: E731
+    whole = with_camera()
+    fit(whole)
+    half = with_camera()
+    fit(half, max_steps=2).save_checkpoint(tmp_path / "half.ckpt")
+    rest = with_camera()
+    fit(rest, ckpt_path=tmp_path / "half.ckpt")
+    assert torch.equal(weights(whole), weights(rest))
+
+
+def _inflated(system):
+    system.denoiser.unet = inflate(system.denoiser.unet)
+    system.average.module.unet = inflate(system.average.module.unet)
+    system.average.requires_grad_(False)
+    torch.manual_seed(0)
+    for unet in (system.denoiser.unet, system.average.module.unet):
+        for name, parameter in unet.named_parameters():
+            if name.startswith("class_embedding.linear_1"):
+                torch.nn.init.constant_(parameter, 0.01)
+    return system
+
+
+def test_checkpoints_hold_no_frozen_autoencoder(autoencoder, views, tmp_path):
+    names = tiny_system(autoencoder, views, tmp_path).state_dict()
+    assert not any("autoencoder" in name for name in names)
+
+
+def test_the_cache_is_the_same_from_disk_and_holds_no_held_out_toy(autoencoder, views, tmp_path):
+    first = cached(tmp_path / "c.pt", views, Autoencoder(autoencoder), 16, 0)
+    again = cached(tmp_path / "c.pt", views, Autoencoder(autoencoder), 16, 0)
+    assert torch.equal(first.latents, again.latents) and first.toys == again.toys
+    assert first.latents.shape == (16, 4, 4, 16, 16)
+    assert not any(is_held_out(toy) for toy in first.toys)
+
+
+def test_pictures_are_frontal_as_often_as_asked(autoencoder, views, rng):
+    cache = build_cache(views, Autoencoder(autoencoder), 32, 0)
+    camera = cache.draw_pictures(2000, 0.8, rng).camera.reshape(-1, 4, 4)
+    azimuth = torch.atan2(camera[:, 1, 3], camera[:, 0, 3])
+    assert float((azimuth.abs() <= torch.pi / 4).float().mean()) == pytest.approx(0.85, abs=0.03)
+
+
+def test_the_autoencoder_learns_and_its_latents_are_standardised(tmp_path):
+    from diffusers import AutoencoderKL
+
+    source = ToyViews(Orbit(size=64), n_view=1, n_kinds=2)
+    system = TrainAutoencoder(
+        new_autoencoder((8, 8, 8)), source, str(tmp_path), batch_size=4, max_steps=5, warmup_steps=1
+    )
+    fit(system)
+    saved = AutoencoderKL.from_pretrained(tmp_path / "vae", torch_dtype=torch.float32)
+    images = source.draw(16, torch.Generator().manual_seed(5)).images
+    latents = Autoencoder(saved).encode(images)
+    assert float(latents.std()) == pytest.approx(1.0, abs=0.2) and float(latents.mean()) == pytest.approx(0.0, abs=0.2)
+
+
+def test_psnr_of_a_known_error_is_the_formula():
+    a = torch.zeros(2, 3, 4, 4)
+    assert float(psnr(a + 0.2, a)) == pytest.approx(20.0, abs=1e-4)  # 0.1 of the range
+
+
+def test_words_become_tokens_and_strangers_one_token():
+    tokenizer = WordTokenizer(["a", "red", "dog", ","], length=6)
+    assert tokenizer(["A red dog"])[0].tolist() == [BOS, 4, 5, 6, EOS, PAD]
+    assert tokenizer(["a wolf, red"])[0].tolist() == [BOS, 4, UNKNOWN, 7, 5, EOS]
+    assert tokenizer(["a a a a a a a"])[0].tolist() == [BOS, 4, 4, 4, 4, EOS]
+
+
+def test_the_tokenizer_comes_back_from_disk(tmp_path):
+    new_tokenizer().save(tmp_path)
+    assert WordTokenizer.load(tmp_path).words == new_tokenizer().words
+
+
+def test_a_camera_unet_without_camera_skips_its_embedding():
+    unet = inflate(new_unet((16, 16), text_width=16, heads=2))
+    assert isinstance(unet, CameraUNet)
+    with torch.no_grad():
+        unet.class_embedding.linear_2.bias.fill_(1.0)
+        args = torch.randn(1, 4, 16, 16), torch.tensor([5]), torch.randn(1, 24, 16)
+        without, zeros = unet(*args).sample, unet(*args, class_labels=torch.zeros(1, 16)).sample
+    assert not torch.allclose(without, zeros)
