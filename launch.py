@@ -68,8 +68,8 @@ def _complain(error: UserError) -> None:
 
 
 def main() -> int:
-    sys.argv[1:] = tidy(sys.argv[1:])
     try:
+        sys.argv[1:] = tidy(sys.argv[1:])
         check_command_line(sys.argv[1:], CONF)
     except UserError as error:
         _complain(error)

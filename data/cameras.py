@@ -1,4 +1,4 @@
-"""Pinhole cameras and rays. OpenGL camera axes (x right, y up, looking along -z), world z up, +x is the front; radians."""
+"""Pinhole cameras and rays. OpenGL camera axes (x right, y up, looks along -z); world z up, +x the front; radians."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def look_at_origin(
 
 
 def condition(cameras: Cameras) -> Float[Tensor, "b 16"]:
-    """What the multi-view prior sees of a camera: c2w, row-major, its position scaled to unit length (MVDream, camera_utils)."""
+    """What the prior sees of a camera: c2w, row-major, its position scaled to unit length (MVDream, camera_utils)."""
     c2w = cameras.c2w.clone()
     c2w[:, :3, 3] = torch.nn.functional.normalize(c2w[:, :3, 3], dim=-1)
     return c2w.flatten(1)

@@ -1,4 +1,4 @@
-"""Where cameras stand: random views in training, fixed ones for looking and measuring. Angles in radians, fov vertical."""
+"""Where cameras stand: random views in training, fixed ones for looking and measuring. Angles here in degrees."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class CameraSampler(Protocol):
 
 @dataclass
 class FourViews:
-    """Orthogonal views of one object: elevation, fov and distance shared, azimuths 2 pi / n_view apart from a random start.
+    """Views of one object, 360 / n_view degrees apart from a random start; elevation, fov and distance shared.
 
-    The distance is `framing * U(1 - jitter, 1 + jitter) / tan(fov / 2)`, so that the object's size in the picture hardly
-    depends on the fov (MVDream: U(0.8, 1.0) / tan(fov / 2)). Degrees here, because people write configurations.
+    The distance is `framing * U(1 - jitter, 1 + jitter) / tan(fov / 2)`, so that the object's size in
+    the picture hardly depends on the fov (MVDream: U(0.8, 1.0) / tan(fov / 2)).
     """
 
     size: int = 64
@@ -47,13 +47,13 @@ class FourViews:
         distance = self.framing * _uniform(groups, (1 - self.jitter, 1 + self.jitter), rng)
         distance = distance / torch.tan(torch.deg2rad(fov) / 2)
         azimuth = start[:, None] + 360.0 / self.n_view * torch.arange(self.n_view)
-        repeat = lambda x: x.repeat_interleave(self.n_view)  # noqa: E731
+        repeat = lambda x: x.repeat_interleave(self.n_view)
         return _from_degrees(azimuth.flatten(), repeat(elevation), repeat(distance), repeat(fov), self.size)
 
 
 @dataclass
 class Orbit:
-    """Independent views. With `frontal` > 0 that share of them comes from the front, as web images do (+- 45 degrees)."""
+    """Independent views. The share `frontal` of them comes from the front, +- 45 degrees, as web images do."""
 
     size: int = 64
     elevation: tuple[float, float] = (0.0, 30.0)
@@ -76,12 +76,16 @@ def turntable(
     """n views around the object, the first from azimuth `start` (0: its front); degrees."""
     azimuth = start + 360.0 / n * torch.arange(n)
     distance = framing / math.tan(math.radians(fov) / 2)
-    full = lambda x: torch.full((n,), x)  # noqa: E731
+    full = lambda x: torch.full((n,), x)
     return _from_degrees(azimuth, full(elevation), full(distance), full(fov), size)
 
 
 def _from_degrees(
-    azimuth: Float[Tensor, "b"], elevation: Float[Tensor, "b"], distance: Float[Tensor, "b"], fov: Float[Tensor, "b"], size: int
+    azimuth: Float[Tensor, "b"],
+    elevation: Float[Tensor, "b"],
+    distance: Float[Tensor, "b"],
+    fov: Float[Tensor, "b"],
+    size: int,
 ) -> Cameras:
     return look_at_origin(torch.deg2rad(azimuth), torch.deg2rad(elevation), distance, torch.deg2rad(fov), size, size)
 

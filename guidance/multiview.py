@@ -1,4 +1,4 @@
-"""3D attention: the tokens of all views of an object attend to each other (MVDream, section 3.1, BasicTransformerBlock3D)."""
+"""3D attention: the tokens of all views of an object attend to each other (MVDream, BasicTransformerBlock3D)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def set_view_count(unet: UNet2DConditionModel, n_view: int) -> None:
 
 
 def inflate(unet: UNet2DConditionModel, camera_dim: int = 16) -> CameraUNet:
-    """A 2D UNet as the multi-view one that it is the start of: same weights, and a camera MLP whose last layer is zero."""
+    """A 2D UNet as the multi-view one it is the start of: same weights, and a camera MLP whose last layer is zero."""
     config = {key: value for key, value in unet.config.items() if not key.startswith("_")}  # diffusers' own notes
     config |= {"class_embed_type": "projection", "projection_class_embeddings_input_dim": camera_dim}
     inflated = CameraUNet.from_config(config)

@@ -55,7 +55,7 @@ def tidy(argv: list[str]) -> list[str]:
         return [_quoted(text) if text.startswith("prompt=") else text for text in argv]
     overrides = [text for text in argv if text not in {"-m", "--multirun"}]
     parsed = [_parse(text) for text in overrides if not text.startswith("-")]
-    same = {override.get_key_element() for override in parsed if not override.is_sweep_override()}
+    same = {override.key_or_group for override in parsed if not override.is_sweep_override()}
     unnamed = ",".join(sorted(same | {"prompt", "seed", "folder.variant"}))
     dirname = f"hydra.job.config.override_dirname.exclude_keys=[{unnamed}]"
     return [*overrides, dirname, "folder.variant=${hydra:job.override_dirname}", "--multirun"]
@@ -147,11 +147,12 @@ def check_config(config: DictConfig) -> None:
         resolved = cast(dict[str, Value], OmegaConf.to_container(config, resolve=True))
     except OmegaConfBaseException as error:
         raise UserError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}") from None
+    walk = Walk(raw)
     for name in CHECKED:
-        Walk(raw).check(resolved[name], raw[name], name)
-    if config.prompt is not None:
+        walk.check(resolved[name], raw[name], name)
+    if "prior" in walk.called:
         vocabulary = read_vocabulary(find_prior(config.prior.path))
-        check_words(config.prompt, vocabulary, config.prompt_processor.unknown)
+        check_words(config.prompt or "", vocabulary, config.prompt_processor.unknown)
     folder: RunFolder = instantiate(config.folder)
     folder.plan(config)
     folder.check_writable()
@@ -170,11 +171,13 @@ class Walk:
 
     def __init__(self, raw: dict[str, Value]) -> None:
         self.raw = raw
+        self.called: set[str] = set()  # paths of the nodes that will be instantiated
 
     def check(self, value: Value, raw: Value, path: str) -> None:
         raw, path = self._origin(raw, path)
         if isinstance(value, dict):
             if "_target_" in value:
+                self.called.add(path)
                 self._check_call(value, raw, path)
             for key, child in value.items():
                 self.check(child, raw[key] if isinstance(raw, dict) else child, f"{path}.{key}")

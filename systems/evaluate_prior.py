@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
+import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,9 +27,11 @@ from systems.pictures import to_bytes, write_row
 from systems.rng import step_generator
 from systems.run_folder import RunFolder
 
+log = logging.getLogger(__name__)
+
 
 class EvaluatePrior:
-    """Samples four views (or, of a 2D prior, four pictures) per caption; a score counts for captions held out of training."""
+    """Samples four views (of a 2D prior: four pictures) per caption, by default captions held out of training."""
 
     def __init__(
         self,
@@ -43,23 +47,27 @@ class EvaluatePrior:
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
         started = time.monotonic()
-        rows, scores = [], {}
-        for i, caption in enumerate(self.captions):
-            images, true_rgb, score = self.one(caption, step_generator(self.seed, i))
-            scores[caption] = score
-            rows.append(torch.cat([*images, *true_rgb], dim=1))
-            print(f"{caption}: IoU {score.silhouette_iou:.3f}, PSNR {score.psnr:.1f} dB", flush=True)
+        grid, scores = self.sample()
         seconds = (time.monotonic() - started) / len(self.captions)
-        write_row(folder.path / "samples.png", [to_bytes(torch.cat(rows))])
+        write_row(folder.path / "samples.png", [to_bytes(grid)])
+        for caption, score in scores.items():
+            log.info("%s: IoU %.3f, PSNR %.1f dB", caption, score.silhouette_iou, score.psnr)
         metrics = {
-            "mean_silhouette_iou": sum(s.silhouette_iou for s in scores.values()) / len(scores),
-            "mean_psnr": sum(s.psnr for s in scores.values()) / len(scores),
+            **mean_scores(scores),
             "seconds_per_sample": seconds,
             "held_out": all(is_held_out(toy) for text in scores if (toy := toy_of(text))),
             "captions": {text: asdict(score) for text, score in scores.items()},
         }
-        print({key: value for key, value in metrics.items() if key != "captions"})
+        log.info("mean IoU %.3f, mean PSNR %.2f dB, %.1f s per sample", *list(metrics.values())[:3])
         folder.metrics.write_text(json.dumps(metrics, indent=2) + "\n")
+
+    def sample(self) -> tuple[Float[Tensor, "h w 3"], dict[str, GroundTruthScore]]:
+        """The grid, per row the samples and then the truth, and the scores by caption."""
+        rows, scores = [], {}
+        for i, caption in enumerate(self.captions):
+            images, true_rgb, scores[caption] = self.one(caption, step_generator(self.seed, i))
+            rows.append(torch.cat([*images, *true_rgb], dim=1))
+        return torch.cat(rows), scores
 
     def one(
         self, caption: str, rng: torch.Generator
@@ -73,3 +81,10 @@ class EvaluatePrior:
         images = sample(self.prior, *embeddings.at(cameras), rng, self.steps, self.scale)
         true_rgb, true_opacity = true_views(toy, cameras)
         return images, true_rgb, compare(images, silhouette_on_grey(images), true_rgb, true_opacity)
+
+
+def mean_scores(scores: Mapping[str, GroundTruthScore]) -> dict[str, float]:
+    return {
+        "mean_silhouette_iou": statistics.fmean(score.silhouette_iou for score in scores.values()),
+        "mean_psnr": statistics.fmean(score.psnr for score in scores.values()),
+    }

@@ -1,4 +1,4 @@
-"""Rendered toys, encoded once: the UNet trains on latents, so that rendering and the autoencoder cost nothing per step."""
+"""Rendered toys, encoded once: the UNet trains on latents, and no step renders or encodes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ class LatentCache:
     """n objects, each seen from v views 2 pi / v apart; standardised latents in float16."""
 
     def __init__(
-        self, latents: Float[Tensor, "n v c y x"], camera: Float[Tensor, "n v 16"], azimuth: Float[Tensor, "n v"], toys: list[Toy]
+        self,
+        latents: Float[Tensor, "n v c y x"],
+        camera: Float[Tensor, "n v 16"],
+        azimuth: Float[Tensor, "n v"],
+        toys: list[Toy],
     ) -> None:
         self.latents, self.camera, self.azimuth, self.toys = latents, camera, azimuth, toys
         wrapped = torch.remainder(azimuth + torch.pi, 2 * torch.pi) - torch.pi
@@ -43,7 +47,7 @@ class LatentCache:
         return LatentBatch(self.latents[index].flatten(0, 1).float(), self.camera[index].flatten(0, 1), toys)
 
     def draw_pictures(self, n_images: int, frontal: float, rng: torch.Generator) -> LatentBatch:
-        """Single views of random objects, as the web has them: the share `frontal` shows the front, within 45 degrees."""
+        """Single views of random objects, as on the web: the share `frontal` shows the front, within 45 degrees."""
         index = torch.randint(len(self.toys), (n_images,), generator=rng)
         view = torch.randint(self.latents.shape[1], (n_images,), generator=rng)
         view = torch.where(torch.rand(n_images, generator=rng) < frontal, self.frontal[index], view)
@@ -62,7 +66,7 @@ def build_cache(views: ToyViews, autoencoder: Autoencoder, n_objects: int, seed:
         camera.append(condition(batch.cameras))
         azimuth.append(batch.cameras.azimuth)
         toys += batch.toys
-    by_object = lambda x: torch.cat(x).unflatten(0, (-1, views.n_view))  # noqa: E731
+    by_object = lambda x: torch.cat(x).unflatten(0, (-1, views.n_view))
     return LatentCache(by_object(latents), by_object(camera), by_object(azimuth), toys)
 
 
@@ -70,7 +74,9 @@ def cached(path: Path, views: ToyViews, autoencoder: Autoencoder, n_objects: int
     """The cache at `path` if it is there, else a new one, written there."""
     if path.exists():
         saved = torch.load(path, weights_only=True)
-        return LatentCache(saved["latents"], saved["camera"], saved["azimuth"], [parse(text) for text in saved["captions"]])
+        return LatentCache(
+            saved["latents"], saved["camera"], saved["azimuth"], [parse(text) for text in saved["captions"]]
+        )
     cache = build_cache(views, autoencoder, n_objects, seed)
     captions = [caption(toy) for toy in cache.toys]
     path.parent.mkdir(parents=True, exist_ok=True)

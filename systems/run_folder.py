@@ -44,6 +44,7 @@ class RunFolder:
         resume: str = "auto",
     ) -> None:
         self.path = Path(output, name, variant or "", f"{slug(prompt)}-{seed}")
+        self.variant = variant
         self.resume = resume
         self.config = self.path / "config.yaml"
         self.command = self.path / "command.txt"
@@ -99,7 +100,9 @@ class RunFolder:
             shutil.rmtree(self.path)
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         self.config.write_text(OmegaConf.to_yaml(config, resolve=True))
-        self.command.write_text(" ".join(["python launch.py", *map(_shell_word, overrides)]) + "\n")
+        words = [word for word in overrides if not word.startswith("folder.variant=")]
+        words += [f'folder.variant="{self.variant}"'] if self.variant else []
+        self.command.write_text(" ".join(["python launch.py", *map(_shell_word, words)]) + "\n")
         self._start_log()
         return checkpoint
 

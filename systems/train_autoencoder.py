@@ -1,4 +1,4 @@
-"""Stage 1 of the mini prior: a small AutoencoderKL that turns 64 x 64 pictures into the latents that the UNet learns."""
+"""Stage 1 of the mini prior: a small AutoencoderKL from 64 x 64 pictures to the latents that the UNet learns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import l1_loss, mse_loss
+from torch.nn.functional import avg_pool2d, l1_loss
 
 from data.toy_views import ToyViews
 from systems.learning_rate import warm_cosine
@@ -17,7 +17,10 @@ from systems.rng import step_generator
 
 
 class TrainAutoencoder(pl.LightningModule):
-    """L1 + MSE + L1 of the image gradients; noise on the latents keeps neighbouring latents alike (it replaces the KL sampling)."""
+    """L1 + MSE + L1 of the image gradients, weighted by 1 + `detail_weight` * local contrast, so that eyes count.
+
+    Noise on the latents keeps neighbouring latents alike (it replaces the KL sampling).
+    """
 
     def __init__(
         self,
@@ -31,13 +34,15 @@ class TrainAutoencoder(pl.LightningModule):
         latent_noise: float = 0.05,
         latent_decay: float = 1e-4,
         gradient_weight: float = 1.0,
+        detail_weight: float = 0.0,
         seed: int = 0,
     ):
         super().__init__()
         self.autoencoder, self.views, self.out = autoencoder, views, Path(out)
         self.batch_size, self.learning_rate = batch_size, learning_rate
         self.max_steps, self.warmup_steps = max_steps, warmup_steps
-        self.latent_noise, self.latent_decay, self.gradient_weight = latent_noise, latent_decay, gradient_weight
+        self.latent_noise, self.latent_decay = latent_noise, latent_decay
+        self.gradient_weight, self.detail_weight = gradient_weight, detail_weight
         self.seed = seed
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
@@ -46,7 +51,10 @@ class TrainAutoencoder(pl.LightningModule):
         latents = self.autoencoder.encode(images).latent_dist.mean
         noise = torch.randn(latents.shape, generator=rng) * self.latent_noise
         decoded = self.autoencoder.decode(latents + noise * latents.detach().float().std()).sample.float()
-        pixel, edge = l1_loss(decoded, images) + mse_loss(decoded, images), edge_loss(decoded, images)
+        weight = 1 + self.detail_weight * local_contrast(images)
+        error = (decoded - images) * weight.sqrt()
+        pixel = (error.abs() + error.square()).mean()
+        edge = edge_loss(decoded * weight, images * weight)
         self.log_dict({"loss/pixel": pixel, "loss/edge": edge, "psnr": psnr(decoded, images)}, prog_bar=True)
         return pixel + self.gradient_weight * edge + self.latent_decay * latents.float().square().mean()
 
@@ -59,7 +67,7 @@ class TrainAutoencoder(pl.LightningModule):
         self.save()
 
     def save(self) -> None:
-        """Writes `vae/` with the per-channel mean and deviation of the latents in its config (they are standardised in use)."""
+        """Writes `vae/`, with the per-channel mean and deviation of the latents in its config."""
         images = self.views.draw(64, step_generator(self.seed, -1)).images.permute(0, 3, 1, 2) * 2 - 1
         with torch.no_grad():
             latents = self.autoencoder.encode(images).latent_dist.mean
@@ -73,6 +81,14 @@ class TrainAutoencoder(pl.LightningModule):
 def edge_loss(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
     """L1 between the horizontal and vertical differences: keeps eyes and edges sharp."""
     return sum((l1_loss(a.diff(dim=d), b.diff(dim=d)) for d in (2, 3)), start=torch.zeros(()))
+
+
+def local_contrast(images: Float[Tensor, "b c h w"], size: int = 5) -> Float[Tensor, "b 1 h w"]:
+    """Standard deviation of the grey value in a window of `size` pixels; values in [-1, 1] give 0 to 1."""
+    grey = images.mean(dim=1, keepdim=True)
+    mean = avg_pool2d(grey, size, stride=1, padding=size // 2, count_include_pad=False)
+    square = avg_pool2d(grey.square(), size, stride=1, padding=size // 2, count_include_pad=False)
+    return (square - mean.square()).clamp_min(0).sqrt()
 
 
 def psnr(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:

@@ -37,6 +37,7 @@ class Denoiser(torch.nn.Module):
     def forward(
         self, noisy: Float[Tensor, "b c y x"], t: Tensor, ids: Tensor, camera: Float[Tensor, "b 16"] | None
     ) -> Float[Tensor, "b c y x"]:
+        """The network's own prediction, v."""
         text = self.text_encoder(ids).last_hidden_state
         return self.unet(noisy, t, text, class_labels=camera).sample
 
@@ -92,6 +93,11 @@ class TrainPrior(pl.LightningModule):
         self.batch_size, self.learning_rate = batch_size, learning_rate
         self.warmup_steps, self.max_steps = warmup_steps, max_steps
         self.caption_dropout, self.seed = caption_dropout, seed
+
+    @property
+    def n_view(self) -> int:
+        """Of the prior that comes out: 1 if only pictures are trained on."""
+        return 1 if self.mixture.picture_share >= 1 else self.mixture.n_view
 
     def on_fit_start(self) -> None:
         self.cache = cached(self.cache_path, self.views, Autoencoder(self.autoencoder[0]), self.n_objects, self.seed)

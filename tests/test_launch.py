@@ -116,6 +116,11 @@ def test_every_choice_passes_the_check(run: Run, choice: str) -> None:
     run.accepts(PROMPT, choice)
 
 
+@pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "conf" / "experiment").glob("*.yaml")))
+def test_every_experiment_passes_the_check(run: Run, name: str) -> None:
+    run.accepts(f"experiment={name}")
+
+
 def test_sentence_is_no_hydra_expression(run: Run) -> None:
     assert tidy(["prompt=a dog, (red)", "seed=1"]) == ['prompt="a dog, (red)"', "seed=1"]
     assert tidy(['prompt="quoted"']) == ['prompt="quoted"']

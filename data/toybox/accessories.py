@@ -46,9 +46,10 @@ def crown(body: Body, c: Vector) -> list[Part]:
     around = [(1.0, 0.0), (0.31, 0.95), (-0.81, 0.59), (-0.81, -0.59), (0.31, -0.95)]
     ring = [frustum((x, y, z - 0.02), (x, y, z + 0.08), 0.82 * r, c)]
     points = [
-        frustum((x + 0.72 * r * u, y + 0.72 * r * v, z + 0.08), (x + 0.8 * r * u, y + 0.8 * r * v, z + 0.20), 0.05, c, 0.0)
+        frustum(
+            (x + 0.72 * r * u, y + 0.72 * r * v, z + 0.08), (x + 0.8 * r * u, y + 0.8 * r * v, z + 0.20), 0.05, c, 0.0
+        )
         for u, v in around
     ]
     gem = YELLOW if c != YELLOW else STEEL
     return [*ring, *points, ellipsoid((x + 0.82 * r, y, z + 0.03), (0.03, 0.04, 0.04), gem)]
-

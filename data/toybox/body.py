@@ -21,7 +21,7 @@ class Style:
 
 def draw_style(rng: torch.Generator, amount: float = 0.06) -> Style:
     head, limb, tail, x, y, z = (1 + amount * (2 * torch.rand(6, generator=rng) - 1)).tolist()
-    half = lambda f: 1 + (f - 1) / 2  # noqa: E731
+    half = lambda f: 1 + (f - 1) / 2
     return Style(head, limb, tail, (half(x), half(y), half(z)))
 
 

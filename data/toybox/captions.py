@@ -44,8 +44,8 @@ def caption(toy: Toy) -> str:
 
 def draw_caption(toy: Toy, rng: torch.Generator) -> str:
     """A random caption: synonyms, articles, word order, the colour left out where it is the kind's own, the suffix."""
-    choose = lambda options: options[int(torch.randint(len(options), (1,), generator=rng))]  # noqa: E731
-    word = lambda name: choose((name, name, name, *SYNONYMS[name]))  # noqa: E731
+    choose = lambda options: options[int(torch.randint(len(options), (1,), generator=rng))]
+    word = lambda name: choose((name, name, name, *SYNONYMS[name]))
     article = choose((True, True, False))
     _, own_color = KINDS[toy.kind]
     color = "" if toy.color == own_color and choose((True, False)) else word(toy.color)
@@ -55,7 +55,13 @@ def draw_caption(toy: Toy, rng: torch.Generator) -> str:
         worn = worn[:: choose((1, -1))]
         text = choose((_wearing(main, worn, "wearing"), _wearing(main, worn, "with"), _on(worn, main)))
     else:
-        text = choose((_phrase(color, word(toy.kind), article), _toy(color, word(toy.kind), article), _is(color, word(toy.kind), article)))
+        text = choose(
+            (
+                _phrase(color, word(toy.kind), article),
+                _toy(color, word(toy.kind), article),
+                _is(color, word(toy.kind), article),
+            )
+        )
     return text + choose((SUFFIX, SUFFIX, ""))
 
 

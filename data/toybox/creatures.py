@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from data.toybox.body import Body, Style, eyes
 from data.toybox.parts import (
-    BLACK, BROWN, CREAM, ORANGE, PINK, STEEL, WHITE, YELLOW, Vector, ball, box, ellipsoid, frustum, pair,
+    BLACK,
+    BROWN,
+    CREAM,
+    ORANGE,
+    PINK,
+    STEEL,
+    WHITE,
+    YELLOW,
+    Vector,
+    ball,
+    box,
+    ellipsoid,
+    frustum,
+    pair,
 )  # fmt: skip
 
 
@@ -66,7 +79,9 @@ def elephant(c: Vector, s: Style) -> Body:
         *_legs(c, 0.10, -0.27, 0.12, 0.085, -0.12, -0.50 * s.limb),
         *eyes((0.375, 0.105, 0.21), 0.055),
     ]
-    return Body(parts, ((0.21, 0, 0.13 + 0.88 * h), h), ((0.16, 0, -0.02), 0.19), (-0.14, 0, 0.14), upright=False, scale=0.94)
+    return Body(
+        parts, ((0.21, 0, 0.13 + 0.88 * h), h), ((0.16, 0, -0.02), 0.19), (-0.14, 0, 0.14), upright=False, scale=0.94
+    )
 
 
 def pig(c: Vector, s: Style) -> Body:
@@ -182,7 +197,10 @@ def frog(c: Vector, s: Style) -> Body:
         box((0.325, 0, -0.14), (0.03, 0.22, 0.025), BLACK if c != BLACK else PINK),
         *pair(ellipsoid((-0.16, 0.25, -0.34), (0.17, 0.08, 0.12 * s.limb), c)),
         *pair(ellipsoid((-0.06, 0.30, -0.47), (0.18, 0.08, 0.03), c)),
-        *pair(frustum((0.18, 0.18, -0.24), (0.24, 0.22, -0.47), 0.055, c), ellipsoid((0.28, 0.22, -0.47), (0.11, 0.08, 0.03), c)),
+        *pair(
+            frustum((0.18, 0.18, -0.24), (0.24, 0.22, -0.47), 0.055, c),
+            ellipsoid((0.28, 0.22, -0.47), (0.11, 0.08, 0.03), c),
+        ),
         *eyes((0.23, 0.13, 0.08), h),
     ]
     return Body(parts, ((0.12, 0, 0.03), 0.14), ((0.06, 0, -0.13), 0.21), (-0.14, 0, -0.10), upright=False, scale=0.9)

@@ -95,7 +95,7 @@ def build(toy: Toy, style: Style | None = None) -> list[Part]:
 
 
 def draw_toy(rng: torch.Generator, kinds: Sequence[str]) -> Toy:
-    """A random toy of the given kinds; half of the creatures wear one thing, a tenth two. Hat and crown exclude each other."""
+    """A random toy of the given kinds; half of the creatures wear one thing, a tenth two, never hat and crown."""
     kind = kinds[_draw(rng, len(kinds))]
     color = _draw_color(rng)
     if kind not in CREATURES:

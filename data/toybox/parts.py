@@ -1,4 +1,4 @@
-"""The three solids that toys are built of, each the affine image of a canonical solid, so that a ray meets it in closed form."""
+"""The solids that toys are built of: affine images of three canonical ones, which a ray meets in closed form."""
 
 from __future__ import annotations
 

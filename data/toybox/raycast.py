@@ -1,4 +1,4 @@
-"""Toys to images: every ray meets every part in closed form; light is fixed to the world, so that colour does not depend on the view."""
+"""Toys to images: every ray meets every part in closed form; the light is fixed to the world, not to the camera."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIGHT = np.array([0.8, 0.0, 0.6])
 
 
 def render(parts: Sequence[Part], cameras: Cameras, supersampling: int = 2) -> Float[Tensor, "b h w 4"]:
-    """RGBA, not premultiplied alpha-wise: rgb is already composited over the grey background; alpha is the coverage."""
+    """Colours composited over the grey background, and coverage as the fourth channel."""
     inverse = np.stack([np.linalg.inv(p.matrix) for p in parts]).astype(np.float32)
     center = np.stack([p.center for p in parts]).astype(np.float32)
     color = np.array([p.color for p in parts], dtype=np.float32)

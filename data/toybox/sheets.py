@@ -33,7 +33,9 @@ def every_kind() -> list[Toy]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Draw the toys of the toybox.")
     parser.add_argument("out", help="the PNG to write")
-    parser.add_argument("--captions", nargs="*", help="captions to draw; default: every kind; `heldout`: the held-out ones")
+    parser.add_argument(
+        "--captions", nargs="*", help="captions to draw; default: every kind; `heldout`: the held-out ones"
+    )
     parser.add_argument("--size", type=int, default=96, help="pixels per view")
     parser.add_argument("--columns", type=int, default=3, help="toys side by side")
     args = parser.parse_args()
@@ -41,7 +43,9 @@ def main() -> None:
     toys = [parse(text) for text in captions] if captions else every_kind()
     rows = -(-len(toys) // args.columns)
     sheets = [contact_sheet(toys[i * rows : (i + 1) * rows], size=args.size) for i in range(args.columns)]
-    sheets = [torch.nn.functional.pad(s, (0, 0, 0, 0, 0, rows * args.size - s.shape[0]), value=0.5) for s in sheets if len(s)]
+    sheets = [
+        torch.nn.functional.pad(s, (0, 0, 0, 0, 0, rows * args.size - s.shape[0]), value=0.5) for s in sheets if len(s)
+    ]
     Image.fromarray((torch.cat(sheets, dim=1) * 255).round().byte().numpy()).save(args.out)
 
 

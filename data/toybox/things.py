@@ -1,11 +1,28 @@
-"""Vehicles, furniture, buildings, food, plants and tools; lights, doors and handles only where the real thing has them."""
+"""Vehicles, furniture, buildings, food, plants, tools; lights, doors, handles only where the real thing has them."""
 
 from __future__ import annotations
 
 from data.toybox.body import Body, Style
 from data.toybox.parts import (
-    BLACK, BROWN, CREAM, GLASS, GREEN, ORANGE, PINK, RED, STEEL, WHITE, YELLOW, Part, Vector, ball, box, ellipsoid,
-    frustum, pair, wedge,
+    BLACK,
+    BROWN,
+    CREAM,
+    GLASS,
+    GREEN,
+    ORANGE,
+    PINK,
+    RED,
+    STEEL,
+    WHITE,
+    YELLOW,
+    Part,
+    Vector,
+    ball,
+    box,
+    ellipsoid,
+    frustum,
+    pair,
+    wedge,
 )  # fmt: skip
 
 
@@ -51,8 +68,8 @@ def chair(c: Vector, s: Style) -> Body:
 def mushroom(c: Vector, s: Style) -> Body:
     spot = WHITE if c != WHITE else RED
     cap = (0.0, 0.0, 0.08)
-    spots = [(1, 0, 0.45), (0.55, 0.62, 0.6), (0.55, -0.62, 0.6), (-0.5, 0.62, 0.6), (-0.5, -0.62, 0.6), (-0.95, 0, 0.35),
-             (0.05, 0, 1.0), (0.3, 0.95, 0.25), (0.3, -0.95, 0.25)]  # fmt: skip
+    spots = [(1, 0, 0.45), (0.55, 0.62, 0.6), (0.55, -0.62, 0.6), (-0.5, 0.62, 0.6), (-0.5, -0.62, 0.6),
+             (-0.95, 0, 0.35), (0.05, 0, 1.0), (0.3, 0.95, 0.25), (0.3, -0.95, 0.25)]  # fmt: skip
     return Body([
         frustum((0, 0, -0.50), (0, 0, 0.10), 0.17 * s.limb, CREAM, 0.13),
         ellipsoid(cap, (0.40, 0.40, 0.26 * s.head), c),
@@ -166,7 +183,16 @@ def bed(c: Vector, s: Style) -> Body:
 
 def cake(c: Vector, s: Style) -> Body:
     cream = CREAM if c not in (WHITE, YELLOW) else PINK
-    ring = [(0.27, 0.0), (0.0, 0.27), (-0.27, 0.0), (0.0, -0.27), (0.19, 0.19), (-0.19, 0.19), (0.19, -0.19), (-0.19, -0.19)]
+    ring = [
+        (0.27, 0.0),
+        (0.0, 0.27),
+        (-0.27, 0.0),
+        (0.0, -0.27),
+        (0.19, 0.19),
+        (-0.19, 0.19),
+        (0.19, -0.19),
+        (-0.19, -0.19),
+    ]
     return Body([
         frustum((0, 0, -0.50), (0, 0, -0.45), 0.48, STEEL),
         frustum((0, 0, -0.45), (0, 0, -0.18), 0.41, c),
@@ -197,7 +223,14 @@ def ice_cream(c: Vector, s: Style) -> Body:
 
 def tree(c: Vector, s: Style) -> Body:
     fruit = RED if c != RED else YELLOW
-    places = [(0.32, 0.1, 0.1), (0.2, -0.25, 0.2), (0.1, 0.31, 0.2), (-0.3, 0.12, 0.15), (-0.15, -0.3, 0.1), (0.25, 0.0, 0.32)]
+    places = [
+        (0.32, 0.1, 0.1),
+        (0.2, -0.25, 0.2),
+        (0.1, 0.31, 0.2),
+        (-0.3, 0.12, 0.15),
+        (-0.15, -0.3, 0.1),
+        (0.25, 0.0, 0.32),
+    ]
     return Body([
         frustum((0, 0, -0.50), (0, 0, 0.0), 0.09 * s.limb, BROWN, 0.065),
         ellipsoid((0, 0, 0.16), (0.34, 0.34, 0.32 * s.head), c),
@@ -262,7 +295,8 @@ def mug(c: Vector, s: Style) -> Body:
         *[frustum(a, b, 0.045, c) for a, b in (
             ((-0.24, 0, 0.06), (-0.46 * s.tail, 0, 0.04)), ((-0.46 * s.tail, 0, 0.04), (-0.46 * s.tail, 0, -0.26)),
             ((-0.46 * s.tail, 0, -0.26), (-0.24, 0, -0.30)))],
-        *[ball((0.265, y, z), 0.06, WHITE if c != WHITE else RED) for y, z in ((0.05, -0.08), (-0.05, -0.08), (0, -0.15))],
+        *[ball((0.265, y, z), 0.06, WHITE if c != WHITE else RED)
+          for y, z in ((0.05, -0.08), (-0.05, -0.08), (0, -0.15))],
     ])  # fmt: skip
 
 

@@ -87,7 +87,9 @@ def test_solids_are_met_where_a_dense_search_along_the_ray_meets_them(rng):
         "box": (box((0.1, 0, 0), (0.4, 0.6, 0.3), (1, 1, 1), pitch=30), lambda q: (q.abs() <= 1).all(-1)),
         "cone": (
             frustum((0, 0, -0.3), (0.1, 0.2, 0.4), 0.3, (1, 1, 1), 0.1),
-            lambda q: (q[..., :2].norm(dim=-1) <= (1 + 1 / 3) / 2 + (1 / 3 - 1) / 2 * q[..., 2]) & (q[..., 2].abs() <= 1),
+            lambda q: (
+                (q[..., :2].norm(dim=-1) <= (1 + 1 / 3) / 2 + (1 / 3 - 1) / 2 * q[..., 2]) & (q[..., 2].abs() <= 1)
+            ),
         ),
     }
     cameras = Orbit(size=24).draw(3, rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,10 @@ class RedPrior(torch.nn.Module):
         return torch.zeros(len(prompts), 2, 3)
 
 
-@pytest.fixture
-def make_system(tmp_path: Path) -> Callable[..., TextTo3D]:
+@pytest.fixture(scope="session")
+def make_system(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TextTo3D]:
     """Builds the same system each time, as a new process would."""
+    cache = tmp_path_factory.mktemp("prompts")
 
     def make(
         max_steps: int = 6,
@@ -72,7 +74,7 @@ def make_system(tmp_path: Path) -> Callable[..., TextTo3D]:
             scene=Scene(ImplicitVolume(encoding, BlobMagic3D(), hidden=8), Albedo(), SolidBackground()),
             renderer=Volume(OccupancyGrid(resolution=8, every=2), n_samples=16, backend="torch"),
             guidance=MultiViewSDS(RedPrior(), scale=2.0),
-            prompt_processor=PromptProcessor("red", cache_dir=str(tmp_path / "cache")),
+            prompt_processor=PromptProcessor("red", cache_dir=str(cache)),
             sampler=FourViews(size=8),
             losses={"opacity": Opacity(1.0)},
             schedules=schedules or {"guidance.max_t": Linear(0.98, 0.5), "sampler.size": Steps([8, 12], [0.5])},
@@ -84,13 +86,14 @@ def make_system(tmp_path: Path) -> Callable[..., TextTo3D]:
     return make
 
 
-@pytest.fixture
-def make_trainer(tmp_path: Path) -> Callable[..., Trainer]:
-    (tmp_path / "command.txt").write_text("python launch.py prompt=red resume=never\n")
+@pytest.fixture(scope="session")
+def make_trainer_in() -> Callable[..., Trainer]:
+    """(run folder, callbacks) -> what conf/trainer/default.yaml describes, on the CPU."""
 
-    def make(*callbacks: Callback, max_steps: int = 6) -> Trainer:
+    def make(folder: Path, *callbacks: Callback, max_steps: int = 6) -> Trainer:
+        (folder / "command.txt").write_text("python launch.py prompt=red resume=never\n")
         return Trainer(
-            default_root_dir=tmp_path,
+            default_root_dir=folder,
             max_steps=max_steps,
             max_epochs=-1,
             accelerator="cpu",
@@ -102,3 +105,8 @@ def make_trainer(tmp_path: Path) -> Callable[..., Trainer]:
         )
 
     return make
+
+
+@pytest.fixture
+def make_trainer(make_trainer_in: Callable[..., Trainer], tmp_path: Path) -> Callable[..., Trainer]:
+    return partial(make_trainer_in, tmp_path)

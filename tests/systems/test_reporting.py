@@ -25,11 +25,13 @@ def small_report() -> Report:
     return Report(every=2, size=32, n_frames=8, n_views=4, mesh_resolution=24)
 
 
-@pytest.fixture
-def folder(make_system: Make, make_trainer: MakeTrainer, tmp_path: Path) -> Path:
-    (tmp_path / "config.yaml").write_text("prompt: <a red dog>\n")
-    make_trainer(Progress(), Checkpoint(), small_report()).fit(make_system())
-    return tmp_path
+@pytest.fixture(scope="module")
+def folder(make_system: Make, make_trainer_in: MakeTrainer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of one finished run, which the tests only read."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "config.yaml").write_text("prompt: <a red dog>\n")
+    make_trainer_in(folder, Progress(), Checkpoint(), small_report()).fit(make_system())
+    return folder
 
 
 class Sources(HTMLParser):

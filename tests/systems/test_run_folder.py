@@ -46,6 +46,12 @@ def test_new_run_starts_and_writes_down_what_it_is(tmp_path: Path) -> None:
     assert run.command.read_text() == "python launch.py prompt=\"a dog\" 'data.fov=[40, 45]'\n"
 
 
+def test_command_of_a_sweeps_job_names_its_own_folder(tmp_path: Path) -> None:
+    run = RunFolder(str(tmp_path), "text_to_3d", "a dog", 3, variant="guidance=sds")
+    run.open(CONFIG, ["guidance=sds", "folder.variant=${hydra:job.override_dirname}"])
+    assert run.command.read_text() == "python launch.py guidance=sds 'folder.variant=\"guidance=sds\"'\n"
+
+
 def test_unfinished_run_continues(tmp_path: Path) -> None:
     run = unfinished(tmp_path)
     assert folder(tmp_path).plan(CONFIG) == run.checkpoint

@@ -12,7 +12,12 @@ from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, WordTokenizer
 from systems.dataloader import steps_loader
 from systems.latent_cache import build_cache, cached
 from systems.mini_networks import (
-    new_autoencoder, new_scheduler, new_text_encoder, new_tokenizer, new_unet, load_unet,
+    load_unet,
+    new_autoencoder,
+    new_scheduler,
+    new_text_encoder,
+    new_tokenizer,
+    new_unet,
 )  # fmt: skip
 from systems.train_autoencoder import TrainAutoencoder, psnr
 from systems.train_prior import Mixture, TrainPrior
@@ -68,7 +73,12 @@ def test_the_multi_view_prior_starts_as_the_2d_one(autoencoder, views, tmp_path)
     flat = load_unet(str(tmp_path / "prior"), multi_view=False)
     full = load_unet(str(tmp_path / "prior"), multi_view=True)
     assert full.takes_camera and not flat.takes_camera
-    noisy, t, text, camera = torch.randn(4, 4, 16, 16), torch.full((4,), 300), torch.randn(4, 24, 16), torch.randn(4, 16)
+    noisy, t, text, camera = (
+        torch.randn(4, 4, 16, 16),
+        torch.full((4,), 300),
+        torch.randn(4, 24, 16),
+        torch.randn(4, 16),
+    )
     for unet in (flat, full):
         set_view_count(unet, 1)
     with torch.no_grad():
@@ -76,8 +86,8 @@ def test_the_multi_view_prior_starts_as_the_2d_one(autoencoder, views, tmp_path)
 
 
 def test_interrupted_training_resumes_bit_equal(autoencoder, views, tmp_path):
-    make = lambda: tiny_system(autoencoder, views, tmp_path, mixture=Mixture(picture_share=0.5))  # noqa: E731
-    with_camera = lambda: _inflated(make())  # noqa: E731
+    make = lambda: tiny_system(autoencoder, views, tmp_path, mixture=Mixture(picture_share=0.5))
+    with_camera = lambda: _inflated(make())
     whole = with_camera()
     fit(whole)
     half = with_camera()
