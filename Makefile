@@ -1,12 +1,13 @@
 # Two commands do everything: `make demo` and `make test`. Both build .venv first, and only when requirements changed.
 PYTHON ?= python3
 BIN := .venv/bin
-PROMPT ?= a red dog wearing a blue hat
+DEMO := outputs/text_to_3d/a-red-dog-wearing-a-blue-hat-0
 
 .PHONY: demo test lint bench clean
 
 demo: .venv/.run
-	$(BIN)/python launch.py prompt="$(PROMPT)" resume=auto
+	@test -f $(DEMO)/metrics.json || $(BIN)/python launch.py prompt="a red dog wearing a blue hat"
+	@echo "Open $(DEMO)/index.html"
 
 test: .venv/.dev
 	HF_HUB_OFFLINE=1 WANDB_MODE=offline $(BIN)/python -m pytest

@@ -21,6 +21,7 @@ from systems.page import write_page
 from systems.pictures import frames, write_row, write_video
 from systems.progress import Progress
 from systems.text_to_3d import TextTo3D
+from systems.truth import against_truth
 
 log = logging.getLogger(__name__)
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -65,7 +66,7 @@ class Report(Callback):
         mesh = self._mesh(pl_module)
         if mesh is not None:
             mesh.save(folder / "mesh.glb")
-        metrics = self._metrics(trainer)
+        metrics = self._metrics(trainer) | against_truth(pl_module)
         write_page(folder, metrics, mesh)
         draft = folder / "metrics.draft"
         draft.write_text(json.dumps(metrics, indent=2) + "\n")

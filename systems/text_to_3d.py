@@ -51,6 +51,7 @@ class TextTo3D(LightningModule):
         self.scene = scene
         self.renderer = renderer
         self.guidance = guidance
+        self.prompt = prompt_processor.prompt
         self.prompts = prompt_processor(guidance.prior)
         self.sampler = sampler
         self.losses = losses

@@ -140,6 +140,7 @@ class TrainPrior(pl.LightningModule):
     def save(self) -> None:
         """Writes the averaged weights as a prior's folder, float16."""
         average = copy.deepcopy(self.average.module).half()
+        assert isinstance(average, Denoiser)
         average.unet.save_pretrained(self.out / "unet")
         average.text_encoder.save_pretrained(self.out / "text_encoder")
         copy.deepcopy(self.autoencoder[0]).half().save_pretrained(self.out / "vae")

@@ -1,0 +1,40 @@
+"""A finished scene against the toy that its prompt means."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from data.cameras import Cameras
+from data.samplers import turntable
+from data.toybox.split import is_held_out
+from metrics.ground_truth import compare
+from metrics.toybox_truth import toy_of, true_views
+from renderers.output import RenderOutput
+
+
+@runtime_checkable
+class Viewable(Protocol):
+    prompt: str
+
+    def look(self, cameras: Cameras) -> RenderOutput: ...
+
+
+def against_truth(system: Viewable, n_views: int = 8, size: int = 128) -> dict[str, float | bool]:
+    """Scores over views all around, from absolute azimuths: a toy that faces the wrong way scores badly.
+
+    Empty for a prompt that is about no toy. `held_out`: the prior's training never drew this combination.
+    """
+    toy = toy_of(system.prompt)
+    if toy is None:
+        return {}
+    cameras = turntable(n_views, size)
+    seen = [system.look(cameras[i : i + 1]) for i in range(n_views)]
+    rgb, opacity = torch.cat([view.rgb for view in seen]).cpu(), torch.cat([view.opacity for view in seen]).cpu()
+    score = compare(rgb, opacity, *true_views(toy, cameras))
+    return {
+        "truth_iou": round(score.silhouette_iou, 4),
+        "truth_psnr": round(score.psnr, 3),
+        "held_out": is_held_out(toy),
+    }
