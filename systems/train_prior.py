@@ -74,7 +74,7 @@ class TrainPrior(pl.LightningModule):
         mixture: Mixture,
         out: str,
         cache_path: str,
-        n_objects: int = 8000,
+        n_objects: int = 6000,
         batch_size: int = 32,
         learning_rate: float = 9e-4,
         warmup_steps: int = 200,
