@@ -2,12 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := outputs/text_to_3d/a-red-dog-wearing-a-blue-hat-0
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint bench clean
 
 demo: .venv/.run
 	@test -f $(DEMO)/metrics.json || $(BIN)/python launch.py prompt="a red dog wearing a blue hat"
-	@echo "Open $(DEMO)/index.html"
+	@echo "Open index.html in"
+	@echo "$(DEMO)"
 
 test: .venv/.dev
 	HF_HUB_OFFLINE=1 WANDB_MODE=offline $(BIN)/python -m pytest
@@ -19,15 +21,18 @@ bench: .venv/.run
 	$(BIN)/python -m benchmarks.kernels
 	$(BIN)/python -m benchmarks.step
 
+# A venv that fails half-way already has its python, so that make would never try again
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+	{ echo "fourview needs Python 3.11 or newer as $(PYTHON): say make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/.run: requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(INSTALL) -r requirements.txt
 	touch $@
 
 .venv/.dev: requirements-dev.txt requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
 	touch .venv/.run $@
 
 clean:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from systems import stopwatch  # first: its clock starts when it is imported
+
+# isort: split
 import logging
 import sys
 import warnings
@@ -9,31 +12,46 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.errors import UserError
 from systems.check import check_command_line, tidy
-from systems.run_folder import Interrupted, RunFolder
+from systems.run_folder import FinishedError, Interrupted, RunFolder
 
 CONF = Path(__file__).resolve().parent / "conf"
 DONE, BUG, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+log = logging.getLogger("systems")
+codes: list[int] = []  # one per job of this command: Hydra keeps to itself what a job returns
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
 def launch(config: DictConfig) -> None:
-    """One run. Exits from here, because Hydra would turn an exception into a traceback."""
+    """One run. Its failure does not keep the other jobs of a sweep from running; the user's wish to stop does."""
     try:
-        run(config)
+        codes.append(outcome(config))
     except (Interrupted, KeyboardInterrupt) as stop:
         print(stop if isinstance(stop, Interrupted) else "Interrupted.", flush=True)
         sys.exit(INTERRUPTED)
+    stopwatch.restart()
+
+
+def outcome(config: DictConfig) -> int:
+    """Runs; tells what went wrong here, because Hydra would turn an exception into a traceback."""
+    try:
+        run(config)
     except Exception as error:
-        if wrong := _user_error(error):
+        wrong = _user_error(error)
+        if isinstance(wrong, FinishedError) and HydraConfig.get().mode == RunMode.MULTIRUN:
+            print(f"Skipped: {wrong}", flush=True)
+            return DONE
+        if wrong:
             _complain(wrong)
-            sys.exit(WRONG_INPUT)
-        logging.getLogger("systems").exception("This is a bug in fourview:")
-        sys.exit(BUG)
+            return WRONG_INPUT
+        log.exception("This is a bug in fourview:")
+        return BUG
+    return DONE
 
 
 def run(config: DictConfig) -> None:
@@ -74,8 +92,9 @@ def main() -> int:
     except UserError as error:
         _complain(error)
         return WRONG_INPUT
+    codes.clear()
     launch()
-    return DONE
+    return max(codes, default=DONE)
 
 
 if __name__ == "__main__":

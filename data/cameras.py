@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -40,9 +41,9 @@ class Cameras:
     def to(self, device: torch.device | str) -> Cameras:
         return self._map(lambda x: x.to(device))
 
-    def _map(self, f) -> Cameras:
-        values = {s.name: getattr(self, s.name) for s in fields(self)}
-        return Cameras(**{k: f(v) if isinstance(v, Tensor) else v for k, v in values.items()})
+    def _map(self, f: Callable[[Tensor], Tensor]) -> Cameras:
+        angles = f(self.azimuth), f(self.elevation)
+        return Cameras(f(self.c2w), f(self.fov_y), *angles, f(self.distance), self.height, self.width)
 
     def rays(self) -> Rays:
         """Rays through pixel centres, row 0 at the top."""

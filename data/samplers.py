@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from data.cameras import Cameras, look_at_origin
+from data.ranges import Fraction, PositiveFloat, PositiveInt
 
 
 @runtime_checkable
@@ -19,6 +20,7 @@ class CameraSampler(Protocol):
     """Draws n cameras; groups of views that belong together are contiguous, view fastest."""
 
     size: int  # pixels; a schedule may change it
+    n_view: int  # views of one object; n is a multiple of it
 
     def draw(self, n: int, rng: torch.Generator) -> Cameras: ...
 
@@ -31,12 +33,12 @@ class FourViews:
     the picture hardly depends on the fov (MVDream: U(0.8, 1.0) / tan(fov / 2)).
     """
 
-    size: int = 64
-    n_view: int = 4
+    size: PositiveInt = 64
+    n_view: PositiveInt = 4
     elevation: tuple[float, float] = (0.0, 30.0)
-    fov: tuple[float, float] = (35.0, 45.0)
-    framing: float = 0.68
-    jitter: float = 0.03
+    fov: tuple[PositiveFloat, PositiveFloat] = (35.0, 45.0)
+    framing: PositiveFloat = 0.68
+    jitter: Fraction = 0.03
 
     def draw(self, n: int, rng: torch.Generator) -> Cameras:
         if n % self.n_view:
@@ -55,12 +57,13 @@ class FourViews:
 class Orbit:
     """Independent views. The share `frontal` of them comes from the front, +- 45 degrees, as web images do."""
 
-    size: int = 64
+    size: PositiveInt = 64
     elevation: tuple[float, float] = (0.0, 30.0)
-    fov: tuple[float, float] = (35.0, 45.0)
-    framing: float = 0.68
-    jitter: float = 0.03
-    frontal: float = 0.0
+    fov: tuple[PositiveFloat, PositiveFloat] = (35.0, 45.0)
+    framing: PositiveFloat = 0.68
+    jitter: Fraction = 0.03
+    frontal: Fraction = 0.0
+    n_view: ClassVar[int] = 1
 
     def draw(self, n: int, rng: torch.Generator) -> Cameras:
         spread = torch.where(torch.rand(n, generator=rng) < self.frontal, 45.0, 180.0)

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from data.errors import UserError
+
 
 def alpha_sigma(
     alphas_cumprod: Float[Tensor, "t"], t: Int[Tensor, "b"]
@@ -17,8 +19,9 @@ def alpha_sigma(
 
 def draw_timesteps(count: int, low: float, high: float, train_steps: int, rng: torch.Generator) -> Int[Tensor, "b"]:
     """Uniform timesteps; `low` and `high` are fractions of the process, both ends included."""
-    first, last = round(low * train_steps), min(round(high * train_steps), train_steps - 1)
-    assert 0 <= first <= last, f"an empty range of timesteps: {low} to {high}"
+    first, last = (min(round(bound * train_steps), train_steps - 1) for bound in (low, high))
+    if first > last:
+        raise UserError(f"guidance.min_t={low:g} lies above guidance.max_t={high:g}; choose it below")
     return torch.randint(first, last + 1, (count,), generator=rng, device=rng.device)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -27,7 +27,11 @@ from guidance.vocabulary import read_vocabulary
 T = TypeVar("T")
 Module = TypeVar("Module", CameraUNet, AutoencoderKL)
 
-TO_NOISE = {"epsilon": lambda noisy, noise, alpha, sigma: noise, "v_prediction": v_to_noise}
+ToNoise = Callable[
+    [Float[Tensor, "b c y x"], Float[Tensor, "b c y x"], Float[Tensor, "b 1 1 1"], Float[Tensor, "b 1 1 1"]],
+    Float[Tensor, "b c y x"],
+]  # noisy, what the network predicts, alpha, sigma -> eps
+TO_NOISE: Mapping[str, ToNoise] = {"epsilon": lambda noisy, noise, alpha, sigma: noise, "v_prediction": v_to_noise}
 
 
 class DiffusionPrior:
@@ -100,7 +104,7 @@ class DiffusionPrior:
         return load
 
 
-def _to_noise(folder: Path, prediction_type: str) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+def _to_noise(folder: Path, prediction_type: str) -> ToNoise:
     if prediction_type not in TO_NOISE:
         raise UserError(f"prior.path={folder}: it predicts {prediction_type!r}; use one of {', '.join(TO_NOISE)}")
     return TO_NOISE[prediction_type]
@@ -110,5 +114,5 @@ def load_part(folder: Path, part: str, load: Callable[[Path], T]) -> T:
     try:
         return load(folder / part)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or repr(error)).splitlines()[0]
         raise UserError(f"prior.path={folder}: its {part}/ cannot be read ({reason}); restore the folder") from error

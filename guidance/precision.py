@@ -15,7 +15,7 @@ def choose_device(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"prior.device={name}: torch cannot use it ({reason}); try prior.device=auto") from error
+        raise UserError(f"device={name}: torch cannot use it ({reason}); try device=auto") from error
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:

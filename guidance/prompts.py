@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from jaxtyping import Float
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -38,7 +39,7 @@ class PromptProcessor:
     """The same words for every view.
 
     suffix: appended for multi-view priors, which have learned that it means a rendered object.
-    unknown: what to do about words that the prior does not know.
+    unknown: what to do about words that the prior has not learned.
     cache_dir: where embeddings are kept between runs, so that the text encoder need not be loaded.
     """
 
@@ -74,7 +75,7 @@ def encode_cached(prior: TextPrior, texts: list[str], cache_dir: Path) -> Float[
     text = prior.encode_text(texts)
     try:
         _write_whole(file, text)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         log.warning("prompt_processor.cache_dir=%s: embeddings are not kept (%s)", cache_dir, error)
     return text
 

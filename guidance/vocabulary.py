@@ -5,43 +5,42 @@ from __future__ import annotations
 import difflib
 import json
 import logging
-import re
 from pathlib import Path
 from typing import Literal
 
 from data.errors import UserError
+from data.words import words_of
 
 log = logging.getLogger(__name__)
 
 
-def split_words(text: str) -> list[str]:
-    """Lower-case words, without punctuation."""
-    return re.findall(r"[a-z0-9]+", text.lower())
-
-
 def read_vocabulary(folder: Path) -> tuple[str, ...] | None:
-    """The listed words of the prior in `folder`, or None if its tokenizer reads anything."""
+    """The words that the prior in `folder` has learned, or None if its tokenizer reads anything.
+
+    A list may hold words that have a token but were in no caption of the training; `known` are the others.
+    """
     file = folder / "tokenizer" / "vocabulary.json"
     if not file.exists():
         return None
     try:
-        return tuple(json.loads(file.read_text())["words"])
-    except (ValueError, KeyError, TypeError) as error:
+        lists = json.loads(file.read_text())
+        return tuple(lists.get("known") or lists["words"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"prior.path={folder}: {file} is damaged ({error!r}); restore the folder") from error
 
 
 def unknown_words(text: str, vocabulary: tuple[str, ...]) -> dict[str, list[str]]:
-    """Each word of the text that the prior does not know, with the known words nearest to it in spelling."""
-    unknown = [word for word in dict.fromkeys(split_words(text)) if word not in vocabulary]
+    """Each word of the text that the prior has not learned, with the known words nearest to it in spelling."""
+    unknown = [word for word in dict.fromkeys(words_of(text)) if word not in (*vocabulary, ",")]
     return {word: difflib.get_close_matches(word, vocabulary) for word in unknown}
 
 
 def check_words(prompt: str, vocabulary: tuple[str, ...] | None, unknown: Literal["error", "warn"] = "error") -> None:
-    """Raises (`error`) or logs (`warn`) one sentence about the words of the prompt that the prior does not know."""
+    """Raises (`error`) or logs (`warn`) one sentence about the words of the prompt that the prior has not learned."""
     strangers = unknown_words(prompt, vocabulary) if vocabulary is not None else {}
     if not strangers or vocabulary is None:
         return
-    message = f"the prior does not know {_describe(strangers)}; it knows {len(vocabulary)} words"
+    message = f"the prior has not learned {_describe(strangers)}; it knows {len(vocabulary)} words"
     if unknown == "error":
         raise UserError(f'prompt="{prompt}": {message}: use those, or ignore this with prompt_processor.unknown=warn')
     log.warning('prompt="%s": %s', prompt, message)

@@ -32,7 +32,7 @@ class Source(Generic[Kernels]):
     """Where the kernels of one back end come from: `load` imports the library and returns them."""
 
     load: Callable[[], Kernels]
-    install: str  # what the user types when the import fails
+    remedy: str  # what the user types when it fails
 
 
 def choose(backend: Backend, definition: Kernels, numba: Source[Kernels], cuda: Source[Kernels]) -> ByDevice[Kernels]:
@@ -40,23 +40,24 @@ def choose(backend: Backend, definition: Kernels, numba: Source[Kernels], cuda: 
     if backend == "torch":
         return ByDevice(definition, definition)
     if backend == "numba":
-        return ByDevice(_required(numba), definition)
+        return ByDevice(_required(backend, numba), definition)
     if backend == "cuda":
-        return ByDevice(definition, _required(cuda))
+        return ByDevice(definition, _required(backend, cuda))
     on_cuda = _optional(cuda, definition) if torch.cuda.is_available() else definition
     return ByDevice(_optional(numba, definition), on_cuda)
 
 
-def _required(source: Source[Kernels]) -> Kernels:
+def _required(backend: Backend, source: Source[Kernels]) -> Kernels:
     try:
         return source.load()
     except UNUSABLE as error:
-        raise UserError(f"the chosen back end cannot run ({error}); install it: {source.install}") from error
+        ways_out = f"{source.remedy}, or choose renderer.backend=auto"
+        raise UserError(f"renderer.backend={backend} cannot run here ({error}); {ways_out}") from error
 
 
 def _optional(source: Source[Kernels], definition: Kernels) -> Kernels:
     try:
         return source.load()
     except UNUSABLE as error:
-        warnings.warn(f"using the slower torch kernels ({error}). For speed: {source.install}", stacklevel=3)
+        warnings.warn(f"using the slower torch kernels ({error}). For speed: {source.remedy}", stacklevel=3)
         return definition

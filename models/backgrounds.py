@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from data.ranges import Fraction, NonNegativeInt, PositiveInt
 from models.mlp import MLP
 
 
@@ -35,7 +36,10 @@ class RandomBackground(nn.Module):
     """In training, with `probability`, one random colour per group of `group_size` images; else the solid colour."""
 
     def __init__(
-        self, color: tuple[float, float, float] = (0.5, 0.5, 0.5), probability: float = 1.0, group_size: int = 4
+        self,
+        color: tuple[float, float, float] = (0.5, 0.5, 0.5),
+        probability: Fraction = 1.0,
+        group_size: PositiveInt = 4,
     ) -> None:
         super().__init__()
         self.solid = SolidBackground(color)
@@ -53,7 +57,12 @@ class LearnedBackground(nn.Module):
     """
 
     def __init__(
-        self, hidden: int = 16, n_hidden: int = 2, random_probability: float = 0.5, group_size: int = 4, seed: int = 0
+        self,
+        hidden: PositiveInt = 16,
+        n_hidden: NonNegativeInt = 2,
+        random_probability: Fraction = 0.5,
+        group_size: PositiveInt = 4,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.network = MLP(9, 3, hidden, n_hidden, seed)

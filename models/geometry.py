@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from data.ranges import NonNegativeInt, PositiveFloat, PositiveInt, ThreeOrMore
 from models.hashgrid import HashGrid
 from models.mlp import MLP
 
@@ -39,7 +40,7 @@ class DensityBias(Protocol):
 class BlobMagic3D:
     """scale * (1 - |x| / std): a cone (Lin et al. 2022, Magic3D; the form MVDream uses)."""
 
-    def __init__(self, scale: float = 10.0, std: float = 0.5) -> None:
+    def __init__(self, scale: float = 10.0, std: PositiveFloat = 0.5) -> None:
         self.scale, self.std = scale, std
 
     def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
@@ -49,7 +50,7 @@ class BlobMagic3D:
 class BlobDreamFusion:
     """scale * exp(-|x|^2 / (2 std^2)): a Gaussian (Poole et al. 2022, DreamFusion)."""
 
-    def __init__(self, scale: float = 10.0, std: float = 0.5) -> None:
+    def __init__(self, scale: float = 10.0, std: PositiveFloat = 0.5) -> None:
         self.scale, self.std = scale, std
 
     def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
@@ -57,17 +58,20 @@ class BlobDreamFusion:
 
 
 class ImplicitVolume(nn.Module):
-    """density = softplus(network(encoding(x))[0] + bias(x)); the network's other outputs are the features."""
+    """density = softplus(network(encoding(x))[0] + bias(x)); the network's other outputs are the features.
+
+    Materials take the first three features for the colour.
+    """
 
     def __init__(
         self,
         encoding: HashGrid,
         density_bias: DensityBias,
-        radius: float = 0.6,
-        hidden: int = 32,
-        n_hidden: int = 1,
-        n_features: int = 3,
-        normal_step: float = 0.01,
+        radius: PositiveFloat = 0.6,
+        hidden: PositiveInt = 32,
+        n_hidden: NonNegativeInt = 1,
+        n_features: ThreeOrMore = 3,
+        normal_step: PositiveFloat = 0.01,
         seed: int = 0,
     ) -> None:
         super().__init__()

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from data.ranges import PositiveInt
 from models.backends import Backend, Source, choose
 
 PRIMES = (1, 2654435761, 805459861)  # Teschner et al. 2003, as in Instant-NGP eq. 4
@@ -80,6 +81,10 @@ def _load_numba() -> Encode:
     return encode_numba
 
 
+def _refuse_numba() -> Encode:
+    raise NotImplementedError("the numba encoding is written for 2 features per level")
+
+
 def _load_tinycudann() -> Encode:
     from models.hashgrid_cuda import TinyCudaEncode
 
@@ -87,6 +92,7 @@ def _load_tinycudann() -> Encode:
 
 
 NUMBA = Source(_load_numba, "pip install numba")
+NUMBA_OTHER_WIDTH = Source(_refuse_numba, "geometry.encoding.n_features=2")
 TINYCUDANN = Source(
     _load_tinycudann,
     'pip install --no-build-isolation "git+https://github.com/NVlabs/tiny-cuda-nn/#subdirectory=bindings/torch"',
@@ -98,11 +104,11 @@ class HashGrid(nn.Module):
 
     def __init__(
         self,
-        n_levels: int = 8,
-        n_features: int = 2,
-        log2_table_size: int = 15,
-        base_resolution: int = 8,
-        finest_resolution: int = 96,
+        n_levels: PositiveInt = 8,
+        n_features: PositiveInt = 2,
+        log2_table_size: PositiveInt = 15,
+        base_resolution: PositiveInt = 8,
+        finest_resolution: PositiveInt = 96,
         backend: Backend = "auto",
         seed: int = 0,
     ) -> None:
@@ -112,7 +118,8 @@ class HashGrid(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         tables = torch.empty(int(self.levels.size.sum()), n_features)
         self.tables = nn.Parameter(tables.uniform_(-1e-4, 1e-4, generator=generator))
-        self._encode = choose(backend, encode_torch, NUMBA, TINYCUDANN)
+        numba = NUMBA if n_features == 2 else NUMBA_OTHER_WIDTH
+        self._encode = choose(backend, encode_torch, numba, TINYCUDANN)
 
     def forward(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n f"]:
         return self._encode.of(x)(x, self.tables, self.levels)

@@ -1,8 +1,8 @@
 """CPU twin of `hashgrid.encode_torch`.
 
-Compiled on first use (a few seconds) and cached by numba in `__pycache__` beside this file, or in NUMBA_CACHE_DIR;
-later processes load it in milliseconds. Two runs are bit-equal whatever the number of threads: the forward writes each
-point once, and the backward gives each level's table to one thread, which adds the points in order.
+Compiled on first use (a few seconds) and cached, see data/jit.py; later processes load it in milliseconds. Two runs
+are bit-equal whatever the number of threads: the forward writes each point once, and the backward gives each level's
+table to one thread, which adds the points in order.
 Features are stored level by level ("f n"); callers see the transpose. The small matrix products that follow are twice
 as fast on that layout.
 """
@@ -18,6 +18,7 @@ from numba import njit, prange
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from data.jit import cached_njit
 from models.hashgrid import PRIMES, Levels
 
 CHUNK = 4096  # points that one thread takes through all levels
@@ -44,7 +45,7 @@ def _index(x, y, z, resolution, size, hashed):
     return index - size if index >= size else index
 
 
-@njit(cache=True, fastmath={"contract", "nsz"})
+@cached_njit(fastmath={"contract", "nsz"})
 def _gather(x, table, scale, resolution, size, hashed, out):
     """One level of one chunk: x (n, 3), table (size, 2) -> out (2, n)."""
     for i in range(x.shape[0]):
@@ -64,7 +65,7 @@ def _gather(x, table, scale, resolution, size, hashed, out):
         out[0, i], out[1, i] = a, b
 
 
-@njit(cache=True, fastmath={"contract", "nsz"})
+@cached_njit(fastmath={"contract", "nsz"})
 def _scatter(x, gradient, scale, resolution, size, hashed, table):
     """Transpose of `_gather` over all points: adds gradient (2, n) into table (size, 2)."""
     for i in range(x.shape[0]):
@@ -83,7 +84,7 @@ def _scatter(x, gradient, scale, resolution, size, hashed, table):
             table[entry, 1] += weight * b
 
 
-@njit(parallel=True, cache=True)
+@cached_njit(parallel=True)
 def _forward(x, tables, scale, resolution, offset, size, hashed, out):
     for chunk in prange((x.shape[0] + CHUNK - 1) // CHUNK):
         points = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, x.shape[0]))
@@ -92,7 +93,7 @@ def _forward(x, tables, scale, resolution, offset, size, hashed, out):
             _gather(x[points], table, scale[i], resolution[i], size[i], hashed[i], out[2 * i : 2 * i + 2, points])
 
 
-@njit(parallel=True, cache=True)
+@cached_njit(parallel=True)
 def _backward(x, gradient, scale, resolution, offset, size, hashed, tables):
     for i in prange(scale.shape[0]):
         table = tables[offset[i] : offset[i] + size[i]]

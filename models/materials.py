@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from data.ranges import Fraction, NonNegativeFloat
+
 
 @dataclass(frozen=True)
 class Light:
@@ -77,12 +79,12 @@ class DiffusePointLight(nn.Module):
 
     def __init__(
         self,
-        ambient: float = 0.1,
-        diffuse: float = 0.9,
-        diffuse_probability: float = 0.75,
-        textureless_probability: float = 0.5,
+        ambient: NonNegativeFloat = 0.1,
+        diffuse: NonNegativeFloat = 0.9,
+        diffuse_probability: Fraction = 0.75,
+        textureless_probability: Fraction = 0.5,
         soft_shading: bool = False,
-        light_noise: float = 1.0,
+        light_noise: NonNegativeFloat = 1.0,
         light_distance: tuple[float, float] = (0.8, 1.5),
     ) -> None:
         super().__init__()

@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from data.jit import cached_njit
 from renderers.marching import Segments
 
 N_PARTS = 64
 ONE = np.float32(1)
 
 
-@njit(cache=True)
+@cached_njit()
 def _part(ray, index):
     """First sample of part `index`: an even split, moved on to where a ray begins."""
     i = index * ray.shape[0] // N_PARTS
@@ -30,7 +31,7 @@ def _part(ray, index):
     return i
 
 
-@njit(parallel=True, cache=True)
+@cached_njit(parallel=True)
 def _weights(density, t_start, t_end, ray, before, weight):
     """Also writes T before each sample."""
     for part in prange(N_PARTS):
@@ -45,7 +46,7 @@ def _weights(density, t_start, t_end, ray, before, weight):
             transmittance *= ONE - alpha
 
 
-@njit(parallel=True, cache=True)
+@cached_njit(parallel=True)
 def _visible(density, t_start, t_end, ray, alpha_threshold, stop_below, keep):
     for part in prange(N_PARTS):
         transmittance = ONE
@@ -60,7 +61,7 @@ def _visible(density, t_start, t_end, ray, alpha_threshold, stop_below, keep):
                 transmittance *= ONE - alpha
 
 
-@njit(parallel=True, cache=True)
+@cached_njit(parallel=True)
 def _weights_backward(gradient, t_start, t_end, ray, before, weight, density_gradient):
     """dL/d density_i = dt_i (g_i T_{i+1} - sum_{j>i} g_j w_j), the sum over the same ray, from its far end."""
     for part in prange(N_PARTS):
@@ -73,7 +74,7 @@ def _weights_backward(gradient, t_start, t_end, ray, before, weight, density_gra
             behind += gradient[i] * weight[i]
 
 
-@njit(parallel=True, cache=True)
+@cached_njit(parallel=True)
 def _accumulate(weight, values, ray, total):
     for part in prange(N_PARTS):
         for i in range(_part(ray, part), _part(ray, part + 1)):
@@ -81,7 +82,7 @@ def _accumulate(weight, values, ray, total):
                 total[ray[i], c] += weight[i] * values[i, c]
 
 
-@njit(parallel=True, cache=True)
+@cached_njit(parallel=True)
 def _accumulate_backward(gradient, weight, values, ray, weight_gradient, values_gradient):
     for i in prange(ray.shape[0]):
         total = np.float32(0)

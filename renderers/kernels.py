@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from models.backends import Backend, ByDevice, Source, choose
@@ -14,12 +15,14 @@ from renderers.marching import Segments
 
 @dataclass(frozen=True)
 class Kernels:
-    """Shapes and meaning: see the definitions, `marching.march` and the functions of `compositing`."""
+    """Names and meaning of the arguments: see the definitions, `marching.march` and the functions of `compositing`."""
 
-    march: Callable[[Tensor, Tensor, Tensor, Tensor, float, float], Segments]
-    visible: Callable[[Tensor, Segments, float, float], Tensor]
-    weights: Callable[[Tensor, Segments], Tensor]
-    accumulate: Callable[[Tensor, Tensor, Segments], Tensor]
+    march: Callable[
+        [Float[Tensor, "r 3"], Float[Tensor, "r 3"], Float[Tensor, "r"], Bool[Tensor, "x y z"], float, float], Segments
+    ]
+    visible: Callable[[Float[Tensor, "s"], Segments, float, float], Bool[Tensor, "s"]]
+    weights: Callable[[Float[Tensor, "s"], Segments], Float[Tensor, "s"]]
+    accumulate: Callable[[Float[Tensor, "s"], Float[Tensor, "s c"], Segments], Float[Tensor, "r c"]]
 
 
 TORCH = Kernels(marching.march, compositing.visible, compositing.weights, compositing.accumulate)

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from numba import njit, prange
 from torch import Tensor
 
+from data.jit import cached_njit
 from renderers.marching import Segments
 
 HALF = np.float32(0.5)
@@ -19,7 +20,7 @@ def _cell(o, d, t, scale, resolution):
     return min(max(index, 0), np.int64(resolution) - 1)
 
 
-@njit(cache=True)
+@cached_njit()
 def _walk(o, d, jitter, occupied, radius_squared, scale, step, middle):
     """One ray: writes the middles of its kept segments into `middle` and returns how many there are."""
     along = o[0] * d[0] + o[1] * d[1] + o[2] * d[2]
@@ -41,13 +42,13 @@ def _walk(o, d, jitter, occupied, radius_squared, scale, step, middle):
     return count
 
 
-@njit(parallel=True, cache=True)
+@cached_njit(parallel=True)
 def _march(origins, directions, jitter, occupied, radius_squared, scale, step, middle, count):
     for r in prange(origins.shape[0]):
         count[r] = _walk(origins[r], directions[r], jitter[r], occupied, radius_squared, scale, step, middle[r])
 
 
-@njit(cache=True)
+@cached_njit()
 def _pack(middle, count, end, half, ray, t_start, t_end):
     for r in range(count.shape[0]):
         begin = end[r] - count[r]

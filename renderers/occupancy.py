@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from data.ranges import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
+
 
 class OccupancyGrid(nn.Module):
     """A grid over the cube |x|_inf <= radius; a cell is occupied if its recent alpha exceeds min(mean, threshold).
@@ -21,12 +23,12 @@ class OccupancyGrid(nn.Module):
 
     def __init__(
         self,
-        radius: float = 0.6,
-        resolution: int = 32,
-        decay: float = 0.95,
-        threshold: float = 0.01,
-        warmup: int = 256,
-        every: int = 16,
+        radius: PositiveFloat = 0.6,
+        resolution: PositiveInt = 32,
+        decay: Fraction = 0.95,
+        threshold: Fraction = 0.01,
+        warmup: NonNegativeInt = 256,
+        every: PositiveInt = 16,
     ) -> None:
         super().__init__()
         self.radius = radius

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data.cameras import Cameras
+from data.ranges import Fraction, PositiveInt
 from models.backends import Backend
 from models.materials import Light
 from models.scene import Scene
@@ -43,11 +44,11 @@ class Volume(nn.Module):
     def __init__(
         self,
         occupancy: OccupancyGrid,
-        n_samples: int = 64,
-        alpha_threshold: float = 0.01,
-        stop_below: float = 1e-4,
+        n_samples: PositiveInt = 64,
+        alpha_threshold: Fraction = 0.01,
+        stop_below: Fraction = 1e-4,
         normals: bool = False,
-        chunk: int = 16384,
+        chunk: PositiveInt = 16384,
         backend: Backend = "auto",
     ) -> None:
         super().__init__()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +24,7 @@ from data.errors import UserError
 from guidance.prior_folder import find_prior
 from guidance.vocabulary import check_words, read_vocabulary
 from systems import schema
-from systems.run_folder import RunFolder
+from systems.run_folder import FinishedError, RunFolder
 from systems.schema import Value
 
 CHECKED = ("folder", "job")  # the two nodes that launch.py instantiates
@@ -39,26 +41,29 @@ def check_command_line(argv: list[str], conf: Path) -> None:
     arguments = get_args_parser().parse_args(argv)
     if arguments.help or arguments.hydra_help:
         return
+    shows = arguments.cfg or arguments.info
+    if shows and arguments.multirun:
+        raise UserError("--cfg and --info show one configuration: leave out --multirun, give one value to each key")
     with initialize_config_dir(str(conf), version_base="1.3"):
         overrides = [_parse(text) for text in arguments.overrides]
         jobs = _jobs(overrides, arguments.multirun)
         for job in jobs:
             config = compose_checked(job)
-            if not (arguments.cfg or arguments.info):
-                check_config(config)
+            if not shows:
+                check_config(config, job, skip_finished=arguments.multirun)
 
 
 def tidy(argv: list[str]) -> list[str]:
     """What the user types as Hydra wants it: `prompt=a dog, red` -> `prompt="a dog, red"`, since a sentence is no Hydra
-    expression. A sweep keeps its commas, and what it varies beside prompt and seed names a folder."""
-    if not {"-m", "--multirun"} & set(argv):
-        return [_quoted(text) if text.startswith("prompt=") else text for text in argv]
-    overrides = [text for text in argv if text not in {"-m", "--multirun"}]
-    parsed = [_parse(text) for text in overrides if not text.startswith("-")]
-    same = {override.key_or_group for override in parsed if not override.is_sweep_override()}
+    expression. A sweep keeps its commas, and what it varies beside prompt and seed names a folder. Flags go last."""
+    overrides = [text for text in argv if text.startswith("~") or ("=" in text and text[0] != "-")]
+    flags = [text for text in argv if text not in overrides]
+    if not {"-m", "--multirun"} & set(flags):
+        return [_quoted(text) if text.startswith("prompt=") else text for text in overrides] + flags
+    same = {override.key_or_group for override in map(_parse, overrides) if not override.is_sweep_override()}
     unnamed = ",".join(sorted(same | {"prompt", "seed", "folder.variant"}))
     dirname = f"hydra.job.config.override_dirname.exclude_keys=[{unnamed}]"
-    return [*overrides, dirname, "folder.variant=${hydra:job.override_dirname}", "--multirun"]
+    return [*overrides, dirname, "folder.variant=${hydra:job.override_dirname}", *flags]
 
 
 def _quoted(text: str) -> str:
@@ -138,11 +143,13 @@ def _nearest(word: str, options: list[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; there are: {listed}."
 
 
-def check_config(config: DictConfig) -> None:
-    """Missing values, targets, keys, types, words, and whether the run folder may be written, in this order."""
+def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_finished: bool = False) -> None:
+    """Missing values, the prompt, targets, keys, types, words, and whether the run folder may be written."""
     raw = cast(dict[str, Value], OmegaConf.to_container(config))
     if key := _missing(raw, ""):
         raise UserError(f"{key} is missing: say {EXAMPLES.get(key, key + '=VALUE')}")
+    if config.prompt is not None and not str(config.prompt).strip():
+        raise UserError(f"prompt is empty: say {EXAMPLES['prompt']}")
     try:
         resolved = cast(dict[str, Value], OmegaConf.to_container(config, resolve=True))
     except OmegaConfBaseException as error:
@@ -150,12 +157,34 @@ def check_config(config: DictConfig) -> None:
     walk = Walk(raw)
     for name in CHECKED:
         walk.check(resolved[name], raw[name], name)
+    _check_scheduled(resolved.get("system"), walk, overrides)
     if "prior" in walk.called:
         vocabulary = read_vocabulary(find_prior(config.prior.path))
         check_words(config.prompt or "", vocabulary, config.prompt_processor.unknown)
     folder: RunFolder = instantiate(config.folder)
-    folder.plan(config)
+    try:
+        folder.plan(config)
+    except FinishedError:
+        if not skip_finished:
+            raise
     folder.check_writable()
+
+
+def _check_scheduled(system: Value, walk: Walk, overrides: Sequence[Override]) -> None:
+    """A schedule would overwrite such an override without a word."""
+    schedules = system.get("schedules") if isinstance(system, dict) else None
+    scheduled = {walk.origin(f"system.{path}"): path for path in _nodes(schedules, "")}
+    for override in overrides:
+        if path := scheduled.get(override.key_or_group):
+            schedule = f"system.schedules.{path}"
+            raise UserError(f"{override.input_line}: {schedule} sets it; change that, or say '~{schedule}' as well")
+
+
+def _nodes(value: Value, path: str) -> list[str]:
+    """The paths of all tables in a tree that have a `_target_`."""
+    if not isinstance(value, dict) or "_target_" in value:
+        return [path]
+    return [found for key, child in value.items() for found in _nodes(child, f"{path}.{key}" if path else key)]
 
 
 def _missing(raw: Value, path: str) -> str | None:
@@ -185,6 +214,15 @@ class Walk:
             for index, child in enumerate(value):
                 self.check(child, raw[index] if isinstance(raw, list) else child, f"{path}.{index}")
 
+    def origin(self, path: str) -> str:
+        """Where the value of a path is written, which may not go through a link any more."""
+        node, found = cast(Value, self.raw), ""
+        for part in path.split("."):
+            node, found = self._origin(node, found)
+            node = node.get(part) if isinstance(node, dict) else None
+            found = f"{found}.{part}" if found else part
+        return found
+
     def _origin(self, raw: Value, path: str) -> tuple[Value, str]:
         while isinstance(raw, str) and (link := LINK.fullmatch(raw)):
             path, raw = link[1], self.raw
@@ -208,14 +246,22 @@ class Walk:
             if parameter is None and not signature.takes_any:
                 raise UserError(f"{path}.{key}: {target} takes no {key}{_nearest(key, list(signature.parameters))}")
             if parameter is not None and not (isinstance(child, dict) and "_target_" in child):
-                self._check_type(parameter, child, raw[key] if isinstance(raw, dict) else child, f"{path}.{key}")
+                self._check_type(
+                    parameter.annotation, child, raw[key] if isinstance(raw, dict) else child, f"{path}.{key}"
+                )
         required = [key for key, parameter in signature.parameters.items() if parameter.required]
         lacking = [key for key in required if key not in value]
         if lacking and not value.get("_partial_") and not value.get("_args_"):
             raise UserError(f"{path}.{lacking[0]} is missing: {target} needs it; say +{path}.{lacking[0]}=VALUE")
 
-    def _check_type(self, parameter: schema.Parameter, value: Value, raw: Value, path: str) -> None:
-        wanted = schema.mismatch(parameter.annotation, value)
+    def _check_type(self, annotation: ast.expr | None, value: Value, raw: Value, path: str) -> None:
+        if (leaf := schema.of_leaves(annotation)) and isinstance(value, dict):
+            for key, child in value.items():
+                inner = annotation if isinstance(child, dict) else leaf
+                if not (isinstance(child, dict) and "_target_" in child):
+                    self._check_type(inner, child, raw[key] if isinstance(raw, dict) else child, f"{path}.{key}")
+            return
+        wanted = schema.mismatch(annotation, value)
         if wanted:
             _, origin = self._origin(raw, path)
             raise UserError(f"{origin}={value} must be {wanted}{_default(origin)}")

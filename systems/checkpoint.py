@@ -29,7 +29,8 @@ class Checkpoint(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self.folder = Path(trainer.default_root_dir)
-        self.previous = {number: signal.signal(number, self._stop) for number in SIGNALS}
+        for number in SIGNALS:
+            signal.signal(number, self._stop)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.last_save = time.monotonic()
@@ -47,10 +48,6 @@ class Checkpoint(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.between_steps = True
-
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
 
     def _save(self, trainer: Trainer) -> None:
         """Whole or not at all: written beside, then renamed."""

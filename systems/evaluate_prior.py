@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import statistics
 import time
@@ -24,6 +23,7 @@ from guidance.sampling import sample
 from metrics.ground_truth import GroundTruthScore, compare
 from metrics.toybox_truth import silhouette_on_grey, toy_of, true_views
 from systems.pictures import to_bytes, write_row
+from systems.provenance import provenance, write_whole
 from systems.rng import step_generator
 from systems.run_folder import RunFolder
 
@@ -41,9 +41,12 @@ class EvaluatePrior:
         scale: NonNegativeFloat = 4.0,
         elevation: float = 15.0,
         seed: NonNegativeInt = 0,
+        cache_dir: str = "~/.cache/fourview/prompts",
     ) -> None:
         self.prior, self.captions = prior, captions
         self.steps, self.scale, self.elevation, self.seed = steps, scale, elevation, seed
+        self.cache_dir = cache_dir
+        self.device = prior.alphas_cumprod.device
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
         started = time.monotonic()
@@ -55,11 +58,13 @@ class EvaluatePrior:
         metrics = {
             **mean_scores(scores),
             "seconds_per_sample": seconds,
+            "steps": self.steps,
+            **provenance(self.device),
             "held_out": all(is_held_out(toy) for text in scores if (toy := toy_of(text))),
             "captions": {text: asdict(score) for text, score in scores.items()},
         }
         log.info("mean IoU %.3f, mean PSNR %.2f dB, %.1f s per sample", *list(metrics.values())[:3])
-        folder.metrics.write_text(json.dumps(metrics, indent=2) + "\n")
+        write_whole(folder.metrics, metrics)
 
     def sample(self) -> tuple[Float[Tensor, "h w 3"], dict[str, GroundTruthScore]]:
         """The grid, per row the samples and then the truth, and the scores by caption."""
@@ -77,8 +82,8 @@ class EvaluatePrior:
         if toy is None:
             raise UserError(f'job.captions: "{caption}" is about no toy, so there is no truth to compare with')
         cameras = turntable(4, self.prior.image_size, self.elevation)
-        embeddings = PromptProcessor(caption)(self.prior)
-        images = sample(self.prior, *embeddings.at(cameras), rng, self.steps, self.scale)
+        embeddings = PromptProcessor(caption, cache_dir=self.cache_dir)(self.prior)
+        images = sample(self.prior, *embeddings.at(cameras.to(self.device)), rng, self.steps, self.scale).cpu()
         true_rgb, true_opacity = true_views(toy, cameras)
         return images, true_rgb, compare(images, silhouette_on_grey(images), true_rgb, true_opacity)
 

@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Literal
 
+import torch
 from pytorch_lightning import LightningModule, Trainer
 
+from data.errors import UserError
+from guidance.precision import choose_device
+from systems.checkpoint import SIGNALS
 from systems.run_folder import RunFolder
 
 
 class Fit:
-    """`trainer` lacks only the folder that it writes to."""
+    """`trainer` lacks only the folder that it writes to, and the device, which is the prior's."""
 
-    def __init__(self, system: LightningModule, trainer: Callable[..., Trainer]) -> None:
+    def __init__(
+        self,
+        system: LightningModule,
+        trainer: Callable[..., Trainer],
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+    ) -> None:
         self.system = system
         self.trainer = trainer
+        self.device = choose_device(device)
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
-        trainer = self.trainer(default_root_dir=folder.path)
-        trainer.fit(self.system, ckpt_path=checkpoint, weights_only=True)
+        if checkpoint is not None:
+            _check_checkpoint(checkpoint)
+        trainer = self.trainer(default_root_dir=folder.path, accelerator=self.device.type)
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}
+        try:
+            trainer.fit(self.system, ckpt_path=checkpoint, weights_only=True)
+        finally:  # here and not in the callback: Lightning puts handlers back itself, after its callbacks
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+
+def _check_checkpoint(path: Path) -> None:
+    """UserError for a file that holds anything but the state of a training."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, UnpicklingError) as error:
+        raise UserError(f"resume: {path} is no checkpoint that torch can read; give the last.ckpt of a run") from error
+    if not isinstance(saved, dict) or not {"state_dict", "loops", "pytorch-lightning_version"} <= saved.keys():
+        raise UserError(f"resume: {path} holds no training to continue; give the last.ckpt of a run")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,26 +61,34 @@ class LatentCache:
 def build_cache(views: ToyViews, autoencoder: Autoencoder, n_objects: int, seed: int, chunk: int = 16) -> LatentCache:
     """Renders and encodes; the objects depend on the seed alone."""
     latents, camera, azimuth, toys = [], [], [], []
-    for i in track(range(n_objects // chunk), description="Encoding toys", transient=True):
+    for i in track(range(math.ceil(n_objects / chunk)), description="Encoding toys", transient=True):
         batch = views.draw(chunk, step_generator(seed, i))
         with torch.autocast("cpu", torch.bfloat16):
             latents.append(autoencoder.encode(batch.images).half())
         camera.append(condition(batch.cameras))
         azimuth.append(batch.cameras.azimuth)
         toys += batch.toys
-    by_object = lambda x: torch.cat(x).unflatten(0, (-1, views.n_view))
-    return LatentCache(by_object(latents), by_object(camera), by_object(azimuth), toys)
+    by_object = lambda x: torch.cat(x).unflatten(0, (-1, views.n_view))[:n_objects]
+    return LatentCache(by_object(latents), by_object(camera), by_object(azimuth), toys[:n_objects])
 
 
 def cached(path: Path, views: ToyViews, autoencoder: Autoencoder, n_objects: int, seed: int) -> LatentCache:
-    """The cache at `path` if it is there, else a new one, written there."""
+    """The cache at `path` if it is of the same toys, cameras and autoencoder; else a new one, written there."""
+    origin = fingerprint(views, autoencoder, n_objects, seed)
     if path.exists():
         saved = torch.load(path, weights_only=True)
-        return LatentCache(
-            saved["latents"], saved["camera"], saved["azimuth"], [parse(text) for text in saved["captions"]]
-        )
+        if saved["origin"] == origin:
+            toys = [parse(text) for text in saved["captions"]]
+            return LatentCache(saved["latents"], saved["camera"], saved["azimuth"], toys)
     cache = build_cache(views, autoencoder, n_objects, seed)
-    captions = [caption(toy) for toy in cache.toys]
+    tensors = {"latents": cache.latents, "camera": cache.camera, "azimuth": cache.azimuth}
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"latents": cache.latents, "camera": cache.camera, "azimuth": cache.azimuth, "captions": captions}, path)
+    torch.save({"origin": origin, "captions": [caption(toy) for toy in cache.toys], **tensors}, path)
     return cache
+
+
+def fingerprint(views: ToyViews, autoencoder: Autoencoder, n_objects: int, seed: int) -> str:
+    """Changes with anything that the latents depend on: a hash of a few of them, and of what was asked for."""
+    sample = build_cache(views, autoencoder, 2, seed, chunk=2)
+    asked = repr((n_objects, seed, views.kinds, views.variation, views.sampler))
+    return hashlib.sha256(sample.latents.numpy().tobytes() + asked.encode()).hexdigest()

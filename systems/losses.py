@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from data.errors import UserError
 from models.scene import Scene
 from renderers.output import RenderOutput
 
@@ -48,7 +49,8 @@ class Orientation:
 
     def __call__(self, scene: Scene, output: RenderOutput) -> Float[Tensor, ""]:
         samples = output.samples
-        assert samples is not None and samples.normal is not None, "the orientation loss needs a renderer with normals"
+        if samples is None or samples.normal is None:
+            raise UserError(f"system.losses.orientation.weight={self.weight} needs normals: say renderer.normals=true")
         away = (samples.normal * samples.direction).sum(dim=-1).clamp(min=0)
         return (samples.weight.detach() * away.square()).sum() / (output.opacity > 0).sum().clamp(min=1)
 

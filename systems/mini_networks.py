@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler
-from transformers import CLIPTextConfig, CLIPTextModel
+from diffusers import AutoencoderKL, DDIMScheduler, ModelMixin
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedModel
 
-from data.toybox.captions import vocabulary
+from data.errors import UserError
+from data.toybox.captions import VOCABULARY, known_words
+from data.toybox.grammar import KINDS
 from guidance.camera_unet import CameraUNet
 from guidance.multiview import inflate
 from guidance.tokenizer import BOS, EOS, PAD, WordTokenizer
@@ -44,8 +47,9 @@ def new_unet(channels: tuple[int, int] = (96, 192), text_width: int = 128, heads
     )
 
 
-def new_tokenizer() -> WordTokenizer:
-    return WordTokenizer(vocabulary())
+def new_tokenizer(n_kinds: int = 12) -> WordTokenizer:
+    """Has tokens for the whole toybox, but knows only the words of the kinds that are trained."""
+    return WordTokenizer(VOCABULARY, known=known_words(list(KINDS)[:n_kinds]))
 
 
 def new_text_encoder(width: int = 128, layers: int = 2, heads: int = 4, seed: int = 0) -> CLIPTextModel:
@@ -80,13 +84,33 @@ def new_scheduler() -> DDIMScheduler:
 
 def load_unet(path: str, multi_view: bool) -> CameraUNet:
     """A trained UNet, to be trained further; `multi_view` gives a 2D one its camera MLP."""
-    unet = CameraUNet.from_pretrained(Path(path) / "unet", torch_dtype=torch.float32, local_files_only=True)
+    part = _trained(path, "unet", "train_prior_2d")
+    unet = CameraUNet.from_pretrained(part, torch_dtype=torch.float32, local_files_only=True)
     return inflate(unet) if multi_view and not unet.takes_camera else unet
 
 
 def load_text_encoder(path: str) -> CLIPTextModel:
-    return CLIPTextModel.from_pretrained(Path(path) / "text_encoder", dtype=torch.float32, local_files_only=True)
+    part = _trained(path, "text_encoder", "train_prior_2d")
+    return CLIPTextModel.from_pretrained(part, dtype=torch.float32, local_files_only=True)
 
 
 def load_autoencoder(path: str) -> AutoencoderKL:
-    return AutoencoderKL.from_pretrained(Path(path) / "vae", torch_dtype=torch.float32, local_files_only=True)
+    part = _trained(path, "vae", "train_autoencoder")
+    return AutoencoderKL.from_pretrained(part, torch_dtype=torch.float32, local_files_only=True)
+
+
+def _trained(path: str, part: str, experiment: str) -> Path:
+    folder = Path(path, part)
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} holds no network: run python launch.py experiment={experiment} first")
+    return folder
+
+
+def save_half(module: ModelMixin | PreTrainedModel, folder: Path) -> None:
+    """float16 weights and a config that names no place of this machine; rounds the module that is given."""
+    module.half().save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("_name_or_path", None)
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    for file in folder.iterdir():
+        file.chmod(0o644)

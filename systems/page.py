@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import html
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
@@ -19,7 +20,7 @@ UNLIT = "gltf.scene.traverse(o=>{if(o.isMesh)o.material=new THREE.MeshBasicMater
 WIDTH, HEIGHT = 320, 140  # of a curve, in SVG units
 
 
-def write_page(folder: Path, metrics: dict[str, str | float], mesh: Mesh | None) -> None:
+def write_page(folder: Path, metrics: Mapping[str, str | int | float], mesh: Mesh | None) -> None:
     """Puts together the mesh and what the run has written: video, views, metrics.csv, config and command."""
     page = Template(TEMPLATE.read_text()).substitute(
         title=html.escape(folder.name),

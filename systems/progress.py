@@ -12,8 +12,10 @@ from pathlib import Path
 from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from torch import Tensor
 
 from data.ranges import PositiveFloat
+from systems import stopwatch
 
 log = logging.getLogger(__name__)
 
@@ -54,19 +56,17 @@ class Progress(Callback):
         self.every_seconds = every_seconds
         self.shown = shown
         self.seconds_before = 0.0  # spent before a resume
+        self.seen: dict[str, Tensor] = {}  # the values as last logged
 
     @property
     def seconds(self) -> float:
-        return self.seconds_before + time.monotonic() - self.started
+        return self.seconds_before + stopwatch.seconds()
 
     def state_dict(self) -> dict[str, float]:
         return {"seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
         self.seconds_before = state_dict["seconds"]
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self.started = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.first_step, self.first_time, self.last_line = trainer.global_step + 1, 0.0, 0.0
@@ -83,7 +83,7 @@ class Progress(Callback):
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         step = trainer.global_step
         row = {"step": str(step - 1), "seconds": f"{self.seconds:.2f}"}
-        self.table.append(row | {name: f"{value:.6g}" for name, value in values.items()})
+        self.table.append(row | {name: f"{values[name]:.6g}" for name in self._logged_now(trainer)})
         line = "  ".join(f"{name} {values[name]:.3g}" for name in self.shown if name in values)
         if rate := self._rate(step):
             line += f"  {rate:.1f} it/s"
@@ -94,6 +94,13 @@ class Progress(Callback):
             level = logging.INFO if self.bar.disable else logging.DEBUG
             log.log(level, "step %d/%d  %s%s", step, trainer.max_steps, line, left)
 
+    def _logged_now(self, trainer: Trainer) -> list[str]:
+        """Lightning also repeats what earlier steps logged; a new value is a new tensor."""
+        logged = dict(trainer.callback_metrics)
+        new = [n for n, value in logged.items() if n not in self.seen or value.data_ptr() != self.seen[n].data_ptr()]
+        self.seen = logged
+        return new
+
     def _rate(self, step: int) -> float | None:
         """Steps per second, without the first, which may compile kernels; None until it can be known."""
         if step == self.first_step:
@@ -101,7 +108,13 @@ class Progress(Callback):
             return None
         return (step - self.first_step) / (time.monotonic() - self.first_time)
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._close()
+
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if hasattr(self, "bar"):
             self.bar.stop()
             self.table.file.close()

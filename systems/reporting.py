@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import csv
 import logging
-import os
-import resource
-import subprocess
-import sys
-import tomllib
 from pathlib import Path
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from data.errors import UserError
@@ -20,11 +14,11 @@ from models.mesh import EmptyMeshError, Mesh, extract_mesh
 from systems.page import write_page
 from systems.pictures import frames, write_row, write_video
 from systems.progress import Progress
+from systems.provenance import provenance, write_whole
 from systems.text_to_3d import TextTo3D
 from systems.truth import against_truth
 
 log = logging.getLogger(__name__)
-REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 class Report(Callback):
@@ -58,6 +52,7 @@ class Report(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """metrics.json comes last: its presence says that the run is finished."""
         assert isinstance(pl_module, TextTo3D)
+        pl_module.to(trainer.strategy.root_device)  # from where Lightning has taken it after the last step
         folder = Path(trainer.default_root_dir)
         log.info("Drawing the turntable and the mesh ...")
         images = list(frames(pl_module, self.n_frames, self.size))
@@ -66,11 +61,10 @@ class Report(Callback):
         mesh = self._mesh(pl_module)
         if mesh is not None:
             mesh.save(folder / "mesh.glb")
-        metrics = self._metrics(trainer) | against_truth(pl_module)
+        truth = against_truth(pl_module)
+        metrics = self._metrics(trainer) | truth
         write_page(folder, metrics, mesh)
-        draft = folder / "metrics.draft"
-        draft.write_text(json.dumps(metrics, indent=2) + "\n")
-        os.replace(draft, folder / "metrics.json")
+        write_whole(folder / "metrics.json", metrics)
 
     def _mesh(self, system: TextTo3D) -> Mesh | None:
         """None, and a word about it, for a scene without a surface: the rest of the report shows why."""
@@ -80,34 +74,11 @@ class Report(Callback):
             log.warning("There is no mesh.glb: %s", error)
             return None
 
-    def _metrics(self, trainer: Trainer) -> dict[str, str | float]:
+    def _metrics(self, trainer: Trainer) -> dict[str, str | int | float]:
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it elsewhere
         progress = next(callback for callback in callbacks if isinstance(callback, Progress))
-        losses = {name: round(float(value), 6) for name, value in trainer.callback_metrics.items()}
-        return {
-            "seconds": round(progress.seconds, 1),
-            "steps": trainer.global_step,
-            "peak_memory_mb": round(_peak_memory_mb()),
-            "device": str(trainer.strategy.root_device),
-            "version": version(),
-            **losses,
-        }
-
-
-def _peak_memory_mb() -> float:
-    """Of the device where the scene lives: of the GPU if there is one, else of this process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-
-
-def version() -> str:
-    """The version in pyproject.toml, and the commit where there is one."""
-    number = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
-    command = ["git", "-C", str(REPOSITORY), "rev-parse", "--short", "HEAD"]
-    try:
-        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return number
-    return f"{number}+{commit}"
+        with (Path(trainer.default_root_dir) / "metrics.csv").open() as table:
+            *_, last = csv.DictReader(table)  # also there when this process only writes the report
+        losses = {name: float(value) for name, value in last.items() if value and name not in ("step", "seconds")}
+        took = provenance(trainer.strategy.root_device) | {"seconds": round(progress.seconds, 1)}
+        return {"steps": trainer.global_step, **took, **losses}

@@ -15,10 +15,15 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from data.errors import UserError
-from data.ranges import NonNegativeInt
+from data.ranges import Seed
 
 # What may differ between a run and its continuation
 FREE_TO_CHANGE = {"resume", "output", "folder", "progress", "checkpoint", "report"}
+FREE_ANYWHERE = {"callbacks", "logger"}  # of a trainer: they only watch
+
+
+class FinishedError(UserError):
+    """There is nothing left to do. Of a sweep, such a job is skipped."""
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -39,7 +44,7 @@ class RunFolder:
         output: str,
         name: str,
         prompt: str | None,
-        seed: NonNegativeInt,
+        seed: Seed,
         variant: str | None = None,  # of a sweep: the overrides that tell its jobs apart
         resume: str = "auto",
     ) -> None:
@@ -59,7 +64,7 @@ class RunFolder:
         if self.resume != "auto":
             return self._given_checkpoint()
         if self.metrics.exists():
-            raise UserError(
+            raise FinishedError(
                 f"{self.path} holds a finished run: say resume=never to replace it, or name=another to keep both."
             )
         if not self.checkpoint.exists():
@@ -140,8 +145,8 @@ def _leaves(config: DictConfig) -> dict[str, str]:
 
     def walk(path: str, value: object) -> None:
         if isinstance(value, dict):
-            for key, child in value.items():
-                walk(f"{path}.{key}" if path else str(key), child)
+            for key in value.keys() - FREE_ANYWHERE:
+                walk(f"{path}.{key}" if path else str(key), value[key])
         else:
             leaves[path] = repr(value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -35,6 +36,7 @@ class SampleGrid(Callback):
         pl_module.save()
         prior = DiffusionPrior(str(pl_module.out), n_view=pl_module.n_view)
         captions = held_out(pl_module.views.kinds)[: self.n_captions]
-        grid, scores = EvaluatePrior(prior, captions, self.steps, self.scale).sample()
+        with tempfile.TemporaryDirectory() as cache_dir:  # the text encoder has changed since, and will
+            grid, scores = EvaluatePrior(prior, captions, self.steps, self.scale, cache_dir=cache_dir).sample()
         write_row(Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png", [to_bytes(grid)])
         pl_module.log_dict({f"held_out/{name}": value for name, value in mean_scores(scores).items()})

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from data.errors import UserError
 from data.ranges import Fraction
+from systems.trees import Tree, flatten
 
 
 @runtime_checkable
@@ -41,10 +42,14 @@ class Steps:
 
 
 class ScheduleTable:
-    """`{"guidance.max_t": Linear(...)}`: which attribute of `root` follows which schedule."""
+    """`{"guidance": {"max_t": Linear(...)}}`: which attribute of `root` follows which schedule."""
 
-    def __init__(self, root: object, schedules: Mapping[str, Schedule]) -> None:
-        self.entries = [(*_owner(root, path), schedule) for path, schedule in schedules.items()]
+    def __init__(self, root: object, schedules: Tree[Schedule]) -> None:
+        table = flatten(schedules)
+        for path, schedule in table.items():
+            if not isinstance(schedule, Schedule):
+                raise UserError(f"system.schedules.{path}={schedule} is no schedule: it needs a _target_")
+        self.entries = [(*_owner(root, path), schedule) for path, schedule in table.items()]
 
     def apply(self, progress: float) -> None:
         for owner, name, schedule in self.entries:

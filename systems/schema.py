@@ -22,7 +22,7 @@ SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
     "Path": ((str,), "a path"),
 }
 SEQUENCES = {"list", "tuple", "Sequence", "Iterable"}
-MAPPINGS = {"dict", "Mapping"}
+MAPPINGS = {"dict", "Mapping", "Tree"}
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,14 @@ def _function_signature(node: ast.FunctionDef, skip: int) -> Signature:
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         parameters[argument.arg] = Parameter(argument.annotation, default is None)
     return Signature(parameters, node.args.kwarg is not None)
+
+
+def of_leaves(annotation: ast.expr | None) -> ast.expr | None:
+    """`T` of `Tree[T]`; None for what is no tree."""
+    match annotation:
+        case ast.Subscript(value=ast.Name(id="Tree"), slice=leaf):
+            return leaf
+    return None
 
 
 def mismatch(annotation: ast.expr | None, value: Value) -> str | None:

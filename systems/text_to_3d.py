@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -21,6 +22,7 @@ from systems.dataloader import steps_loader
 from systems.losses import Loss
 from systems.rng import step_generator
 from systems.schedules import Schedule, ScheduleTable
+from systems.trees import Tree, flatten
 
 
 class TextTo3D(LightningModule):
@@ -39,8 +41,8 @@ class TextTo3D(LightningModule):
         prompt_processor: PromptProcessor,
         sampler: CameraSampler,
         losses: Mapping[str, Loss],
-        schedules: Mapping[str, Schedule],
-        learning_rates: Mapping[str, NonNegativeFloat],
+        schedules: Tree[Schedule],
+        learning_rates: Tree[NonNegativeFloat],
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: NonNegativeFloat = 0.01,
         batch_size: PositiveInt = 8,
@@ -48,6 +50,9 @@ class TextTo3D(LightningModule):
         seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
+        group = math.lcm(guidance.prior.n_view, sampler.n_view)
+        if batch_size % group:
+            raise UserError(f"system.batch_size={batch_size} must be a multiple of {group}, the views of an object")
         self.scene = scene
         self.renderer = renderer
         self.guidance = guidance
@@ -55,7 +60,7 @@ class TextTo3D(LightningModule):
         self.prompts = prompt_processor(guidance.prior)
         self.sampler = sampler
         self.losses = losses
-        self.learning_rates, self.betas, self.weight_decay = learning_rates, betas, weight_decay
+        self.learning_rates, self.betas, self.weight_decay = flatten(learning_rates), betas, weight_decay
         self.batch_size, self.max_steps, self.seed = batch_size, max_steps, seed
         self.schedules = ScheduleTable(self, schedules)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -11,8 +12,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, l1_loss
 
+from data.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from data.toy_views import ToyViews
+from metrics.ground_truth import psnr
 from systems.learning_rate import warm_cosine
+from systems.mini_networks import save_half
 from systems.rng import step_generator
 
 
@@ -27,16 +31,16 @@ class TrainAutoencoder(pl.LightningModule):
         autoencoder: AutoencoderKL,
         views: ToyViews,
         out: str,
-        batch_size: int = 32,
-        learning_rate: float = 1.5e-3,
-        max_steps: int = 2500,
-        warmup_steps: int = 100,
-        latent_noise: float = 0.05,
-        latent_decay: float = 1e-4,
-        gradient_weight: float = 1.0,
-        detail_weight: float = 0.0,
-        seed: int = 0,
-    ):
+        batch_size: PositiveInt = 16,
+        learning_rate: PositiveFloat = 1.5e-3,
+        max_steps: PositiveInt = 2400,
+        warmup_steps: PositiveInt = 100,
+        latent_noise: NonNegativeFloat = 0.05,
+        latent_decay: NonNegativeFloat = 1e-4,
+        gradient_weight: NonNegativeFloat = 1.0,
+        detail_weight: NonNegativeFloat = 0.0,
+        seed: NonNegativeInt = 0,
+    ) -> None:
         super().__init__()
         self.autoencoder, self.views, self.out = autoencoder, views, Path(out)
         self.batch_size, self.learning_rate = batch_size, learning_rate
@@ -47,35 +51,40 @@ class TrainAutoencoder(pl.LightningModule):
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         rng = step_generator(self.seed, self.global_step)
-        images = self.views.draw(self.batch_size // self.views.n_view, rng).images.permute(0, 3, 1, 2) * 2 - 1
+        images = self._pixels(self.batch_size, rng)
         latents = self.autoencoder.encode(images).latent_dist.mean
-        noise = torch.randn(latents.shape, generator=rng) * self.latent_noise
+        noise = torch.randn(latents.shape, generator=rng).to(self.device) * self.latent_noise
         decoded = self.autoencoder.decode(latents + noise * latents.detach().float().std()).sample.float()
         weight = 1 + self.detail_weight * local_contrast(images)
         error = (decoded - images) * weight.sqrt()
         pixel = (error.abs() + error.square()).mean()
         edge = edge_loss(decoded * weight, images * weight)
-        self.log_dict({"loss/pixel": pixel, "loss/edge": edge, "psnr": psnr(decoded, images)}, prog_bar=True)
+        self.log_dict(
+            {"loss/pixel": pixel, "loss/edge": edge, "psnr": psnr(to_image(decoded), to_image(images))}, prog_bar=True
+        )
         return pixel + self.gradient_weight * edge + self.latent_decay * latents.float().square().mean()
+
+    def _pixels(self, n_images: int, rng: torch.Generator) -> Float[Tensor, "b c h w"]:
+        """Toys, in [-1, 1]."""
+        images = self.views.draw(n_images // self.views.n_view, rng).images
+        return images.movedim(-1, 1).to(self.device) * 2 - 1
 
     def configure_optimizers(self):
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(self.warmup_steps, self.max_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_train_end(self) -> None:
+    def on_fit_end(self) -> None:
         self.save()
 
     def save(self) -> None:
         """Writes `vae/`, with the per-channel mean and deviation of the latents in its config."""
-        images = self.views.draw(64, step_generator(self.seed, -1)).images.permute(0, 3, 1, 2) * 2 - 1
         with torch.no_grad():
-            latents = self.autoencoder.encode(images).latent_dist.mean
+            latents = self.autoencoder.encode(self._pixels(64, step_generator(self.seed, -1))).latent_dist.mean
         self.autoencoder.register_to_config(
             latents_mean=latents.mean(dim=(0, 2, 3)).tolist(), latents_std=latents.std(dim=(0, 2, 3)).tolist()
         )
-        self.autoencoder.to(torch.float16).save_pretrained(self.out / "vae")
-        self.autoencoder.to(torch.float32)
+        save_half(copy.deepcopy(self.autoencoder), self.out / "vae")
 
 
 def edge_loss(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
@@ -91,7 +100,6 @@ def local_contrast(images: Float[Tensor, "b c h w"], size: int = 5) -> Float[Ten
     return (square - mean.square()).clamp_min(0).sqrt()
 
 
-def psnr(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
-    """In dB, mean over images; values in [-1, 1]."""
-    error = (a.clamp(-1, 1) - b).square().mean(dim=(1, 2, 3)) / 4
-    return (-10 * error.clamp_min(1e-10).log10()).mean()
+def to_image(pixels: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w c"]:
+    """From [-1, 1] to [0, 1]."""
+    return (pixels.detach().clamp(-1, 1) / 2 + 0.5).movedim(1, -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -15,6 +16,7 @@ from torch.nn.functional import mse_loss
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import CLIPTextModel
 
+from data.ranges import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
 from data.toy_views import ToyViews
 from data.toybox.captions import draw_caption
 from guidance.autoencoder import Autoencoder
@@ -24,6 +26,7 @@ from guidance.multiview import set_view_count
 from guidance.tokenizer import WordTokenizer
 from systems.latent_cache import LatentBatch, LatentCache, cached
 from systems.learning_rate import warm_cosine
+from systems.mini_networks import save_half
 from systems.rng import step_generator
 
 
@@ -74,14 +77,14 @@ class TrainPrior(pl.LightningModule):
         mixture: Mixture,
         out: str,
         cache_path: str,
-        n_objects: int = 6000,
-        batch_size: int = 32,
-        learning_rate: float = 9e-4,
-        warmup_steps: int = 200,
-        max_steps: int = 4000,
-        ema_decay: float = 0.998,
-        caption_dropout: float = 0.1,
-        seed: int = 0,
+        n_objects: PositiveInt = 6000,
+        batch_size: PositiveInt = 32,
+        learning_rate: PositiveFloat = 9e-4,
+        warmup_steps: PositiveInt = 200,
+        max_steps: PositiveInt = 6500,
+        ema_decay: Fraction = 0.998,
+        caption_dropout: Fraction = 0.1,
+        seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.denoiser = Denoiser(unet, text_encoder)
@@ -108,12 +111,12 @@ class TrainPrior(pl.LightningModule):
         set_view_count(self.denoiser.unet, n_view)
         t = torch.randint(len(self.scheduler.alphas_cumprod), (self.batch_size // n_view,), generator=rng)
         t = t.repeat_interleave(n_view)
-        alpha, sigma = alpha_sigma(self.scheduler.alphas_cumprod, t)
-        noise = torch.randn(seen.latents.shape, generator=rng)
-        camera = seen.camera if n_view > 1 else None
-        ids = self.tokenizer(self._captions(seen, n_view, rng))
-        v = self.denoiser(alpha * seen.latents + sigma * noise, t, ids, camera)
-        loss = mse_loss(v.float(), alpha * noise - sigma * seen.latents)
+        alpha, sigma = (level.to(self.device) for level in alpha_sigma(self.scheduler.alphas_cumprod, t))
+        noise = torch.randn(seen.latents.shape, generator=rng).to(self.device)
+        latents, camera = seen.latents.to(self.device), seen.camera.to(self.device) if n_view > 1 else None
+        ids = self.tokenizer(self._captions(seen, n_view, rng)).to(self.device)
+        v = self.denoiser(alpha * latents + sigma * noise, t.to(self.device), ids, camera)
+        loss = mse_loss(v.float(), alpha * noise - sigma * latents)
         self.log("loss/multi_view" if n_view > 1 else "loss/picture", loss, prog_bar=True)
         return loss
 
@@ -125,7 +128,9 @@ class TrainPrior(pl.LightningModule):
             captions += ["" if dropped else draw_caption(toy, rng)] * n_view
         return captions
 
-    def on_train_batch_end(self, outputs, batch, batch_idx) -> None:
+    def optimizer_step(self, *args: Any, **options: Any) -> None:
+        """Averages here, not in a hook of its own: callbacks, which write checkpoints, run before those."""
+        super().optimizer_step(*args, **options)
         self.average.update_parameters(self.denoiser)
 
     def configure_optimizers(self):
@@ -134,15 +139,16 @@ class TrainPrior(pl.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(self.warmup_steps, self.max_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_train_end(self) -> None:
+    def on_fit_end(self) -> None:
+        """Also of a fit that had nothing left to do, because the last one was killed before it wrote the folder."""
         self.save()
 
     def save(self) -> None:
         """Writes the averaged weights as a prior's folder, float16."""
-        average = copy.deepcopy(self.average.module).half()
+        average = copy.deepcopy(self.average.module)
         assert isinstance(average, Denoiser)
-        average.unet.save_pretrained(self.out / "unet")
-        average.text_encoder.save_pretrained(self.out / "text_encoder")
-        copy.deepcopy(self.autoencoder[0]).half().save_pretrained(self.out / "vae")
+        save_half(average.unet, self.out / "unet")
+        save_half(average.text_encoder, self.out / "text_encoder")
+        save_half(copy.deepcopy(self.autoencoder[0]), self.out / "vae")
         self.scheduler.save_pretrained(self.out / "scheduler")
         self.tokenizer.save(self.out / "tokenizer")

@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import netrc
 import os
+import uuid
 from pathlib import Path
 
 from pytorch_lightning.loggers import WandbLogger
 
+from systems.run_folder import RunFolder
+
 
 class WandbLog(WandbLogger):
-    """One W&B run per run, also where a sweep has many in one process."""
+    """One W&B run per run, also where a sweep has many in one process; a resumed run goes on in its W&B run."""
 
-    def __init__(self, project: str, name: str, save_dir: str) -> None:
-        Path(save_dir).mkdir(parents=True, exist_ok=True)
+    def __init__(self, project: str, group: str, folder: RunFolder) -> None:
+        folder.path.mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("WANDB_SILENT", "true")
-        super().__init__(project=project, name=name, save_dir=save_dir, offline=not _logged_in())
+        super().__init__(
+            project=project,
+            group=group,
+            name=folder.path.name,
+            id=_run_id(folder.path / "wandb_id.txt"),
+            save_dir=str(folder.path),
+            offline=not _logged_in(),
+        )
 
     def finalize(self, status: str) -> None:
         super().finalize(status)
         self.experiment.finish()
+
+
+def _run_id(file: Path) -> str:
+    """Drawn once per run folder."""
+    if not file.exists():
+        file.write_text(uuid.uuid4().hex[:8])
+    return file.read_text()
 
 
 def _logged_in() -> bool:

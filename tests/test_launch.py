@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
 import launch
+from data.errors import UserError
 from systems.check import tidy
 
 ROOT = Path(launch.__file__).parent
 PROMPT = "prompt=a red dog"
+WHOLE = {"job", "system", "network", "experiment"}  # chosen by an experiment, all at once
+CHOICES = sorted(
+    f"{file.parent.name}={file.stem}"
+    for file in (ROOT / "conf").glob("*/*.yaml")
+    if file.parent.name not in WHOLE and file != ROOT / "conf" / "trainer" / "prior.yaml"
+)
+README = (ROOT / "README.md").read_text().splitlines()
+EXAMPLES = [shlex.split(line, comments=True)[2:] for line in README if line.startswith("python launch.py ")]
 
 
 @pytest.fixture
@@ -22,7 +33,8 @@ def prior(tmp_path: Path) -> str:
     """What can be seen of a prior without loading it."""
     for part in ("unet", "vae", "scheduler", "text_encoder", "tokenizer"):
         (tmp_path / "prior" / part).mkdir(parents=True)
-    words = json.dumps({"words": ["a", "red", "dog", "wearing", "blue", "hat"]})
+    known = ["a", "red", "dog", "wearing", "blue", "hat", "green", "car", "yellow", "duck", "scarf"]
+    words = json.dumps({"words": known})
     (tmp_path / "prior" / "tokenizer" / "vocabulary.json").write_text(words)
     return f"prior.path={tmp_path / 'prior'}"
 
@@ -67,8 +79,8 @@ class Run:
             "trainer.max_steps=abc must be a whole number above 0, for instance",
         ),
         ("trainer.max_steps=-3", "trainer.max_steps=-3 must be a whole number above 0"),
-        ("seed=dog", "seed=dog must be a whole number, 0 or above, for instance seed=0"),
-        ("seed=-1", "seed=-1 must be a whole number, 0 or above"),
+        ("seed=dog", "seed=dog must be a whole number from 0 to 4294967295, for instance seed=0"),
+        ("seed=-1", "seed=-1 must be a whole number from 0 to"),
         ("system.losses.opacity.weight=heavy", "system.losses.opacity.weight=heavy must be a number"),
         ("system.betas=[0.9]", "system.betas=[0.9] must be a list of 2 values"),
         ("system.losses.opacity._target_=systems.losses.Opacty", "did you mean systems.losses.Opacity?"),
@@ -78,6 +90,12 @@ class Run:
         ("resume=/nowhere", "resume=/nowhere is not a checkpoint"),
         ("seed=0,1", "seed=0,1: several values need --multirun"),
         ("dog", "'dog' cannot be read: an override is key=value"),
+        ("prompt=", 'prompt is empty: say prompt="'),
+        ("seed=5000000000", "seed=5000000000 must be a whole number from 0 to 4294967295"),
+        ("device=tpu", "device=tpu must be one of auto, cpu, cuda"),
+        ("guidance.max_t=0.9", "system.schedules.guidance.max_t sets it; change that, or say '~system.schedules"),
+        ("data.size=16", "system.schedules.sampler.size sets it"),
+        ("system.learning_rates.geometry.encoding=big", "geometry.encoding=big must be a number, 0 or above, for"),
         ("data=null", "data=null: there is no such option; there are:"),
     ],
 )
@@ -111,9 +129,52 @@ def test_every_job_of_a_sweep_is_checked_before_the_first_starts(run: Run) -> No
     assert "guidance=mv_sd: there is no such option" in run.error(PROMPT, "--multirun", "guidance=mv_sds,mv_sd")
 
 
-@pytest.mark.parametrize("choice", ["quality=draft", "quality=high", "logger=wandb", "data=orbit", "background=random"])
+@pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_passes_the_check(run: Run, choice: str) -> None:
     run.accepts(PROMPT, choice)
+
+
+@pytest.mark.parametrize("arguments", EXAMPLES, ids=" ".join)
+def test_every_example_of_the_readme_passes_the_check(run: Run, arguments: list[str]) -> None:
+    run.accepts(*arguments)
+
+
+def test_paths_in_a_tree_are_keys(run: Run) -> None:
+    run.accepts(PROMPT, "system.learning_rates.geometry.encoding=0.02", "system.schedules.guidance.max_t.end=0.6")
+    run.accepts(PROMPT, "~system.schedules.guidance.max_t", "guidance.max_t=0.9")
+
+
+def test_sweep_skips_what_is_finished(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "text_to_3d" / "a-red-dog-0"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").touch()
+    run.accepts(PROMPT, "seed=0,1", "--multirun")
+
+
+@pytest.mark.parametrize("failure", [UserError("no"), ValueError("a bug")])
+def test_job_that_fails_leaves_the_sweep_running_and_the_exit_code_tells(
+    run: Run, failure: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seeds: list[int] = []
+
+    def fails_first(config: DictConfig) -> None:
+        seeds.append(config.seed)
+        if config.seed == 0:
+            raise failure
+
+    monkeypatch.setattr(launch, "run", fails_first)
+    monkeypatch.setattr(sys, "argv", ["launch.py", *run.overrides, PROMPT, "seed=0,1", "-m"])
+    assert launch.main() == (launch.WRONG_INPUT if isinstance(failure, UserError) else launch.BUG)
+    assert seeds == [0, 1]
+
+
+def test_sweep_cannot_be_shown_as_one_configuration(run: Run) -> None:
+    assert "leave out --multirun" in run.error(PROMPT, "--multirun", "seed=0,1", "--cfg", "job")
+
+
+def test_flags_keep_their_values() -> None:
+    assert tidy(["--cfg", "job", "seed=1"]) == ["seed=1", "--cfg", "job"]
+    assert tidy(["-m", "--info", "config", "seed=1,2"])[-3:] == ["-m", "--info", "config"]
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "conf" / "experiment").glob("*.yaml")))
@@ -129,7 +190,7 @@ def test_sentence_is_no_hydra_expression(run: Run) -> None:
 
 def test_sweep_keeps_its_commas_and_sets_its_jobs_apart() -> None:
     prompt, *_, unnamed, variant, flag = tidy(["prompt=dog,cat", "-m", "quality=draft,high", "data=orbit"])
-    assert (prompt, flag) == ("prompt=dog,cat", "--multirun")
+    assert (prompt, flag) == ("prompt=dog,cat", "-m")
     assert unnamed.endswith("exclude_keys=[data,folder.variant,prompt,seed]")
     assert variant == "folder.variant=${hydra:job.override_dirname}"
 
@@ -150,8 +211,6 @@ def test_answers_that_need_no_torch_do_not_import_it(arguments: list[str], code:
 
 
 def test_bug_is_told_from_a_mistake_of_the_user() -> None:
-    from data.errors import UserError
-
     mistake = RuntimeError("Hydra says: error in call to ...")
     mistake.__cause__ = UserError("prior.path=x: there is no such folder")
     assert launch._user_error(mistake) is mistake.__cause__

@@ -75,8 +75,7 @@ def test_a_killed_run_resumes_to_the_same_bits(finished, tmp_path: Path) -> None
 
 
 def test_an_unknown_word_is_answered_with_its_neighbours(tmp_path: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "launch.py", "prompt=a red dgo", f"output={tmp_path}"], cwd=ROOT, capture_output=True, text=True
-    )
+    wrong = [sys.executable, "launch.py", "prompt=a red dgo", f"output={tmp_path}"]
+    result = subprocess.run(wrong, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 2 and "'dgo'" in result.stderr and "dog" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

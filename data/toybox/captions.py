@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
 from data.errors import UserError
 from data.toybox.grammar import ACCESSORIES, COLORS, CREATURES, KINDS, Toy, Worn
+from data.words import words_of
 
 SUFFIX = ", 3d asset"
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
@@ -27,14 +27,13 @@ CANONICAL = {word: name for name, words in SYNONYMS.items() for word in (name, *
 FILLERS = ("a", "an", "the", "and", "with", "wearing", "in", "on", "of", "toy", "that", "is", "3d", "asset", ",")
 
 
-def vocabulary() -> list[str]:
-    """Every word that a caption of the toybox can hold, in a fixed order."""
-    return [*FILLERS, *CANONICAL]
+VOCABULARY = (*FILLERS, *CANONICAL)  # every word that a caption can hold
 
 
-def words_of(text: str) -> list[str]:
-    """Lower-case words and commas."""
-    return re.findall(r"[a-z0-9]+|,", text.lower())
+def known_words(kinds: Sequence[str]) -> list[str]:
+    """The words of captions about the given kinds only."""
+    other = {word for kind in KINDS if kind not in kinds for word in (kind, *SYNONYMS[kind])}
+    return [word for word in VOCABULARY if word not in other]
 
 
 def caption(toy: Toy) -> str:
@@ -67,6 +66,8 @@ def draw_caption(toy: Toy, rng: torch.Generator) -> str:
 
 def parse(text: str) -> Toy:
     """The toy that a caption means. Raises UserError if it names no toy, more than one, or a thing that can't wear."""
+    if strangers := [word for word in words_of(text) if word not in VOCABULARY]:
+        raise UserError(f'prompt="{text}" says {", ".join(strangers)}, which no toy is')
     nouns = list(_nouns(text))
     kinds = [(name, color) for name, color in nouns if name in KINDS]
     if len(kinds) != 1:
@@ -84,14 +85,15 @@ def parse(text: str) -> Toy:
 def _nouns(text: str) -> Iterator[tuple[str, str | None]]:
     """(noun, its colour): the colour stands before its noun, or after "that is"."""
     color: str | None = None
-    words = [w for w in words_of(text.removesuffix(SUFFIX)) if w not in ("a", "an", "the", "toy")]
+    words = [w for w in words_of(text) if w not in ("a", "an", "the", "toy")]
     for i, word in enumerate(words):
         name = CANONICAL.get(word, word)
         if name in COLORS:
             color = name
         elif name in KINDS or name in ACCESSORIES:
-            if words[i + 1 : i + 3] == ["that", "is"] and len(words) > i + 3:
-                color = CANONICAL.get(words[i + 3])
+            if words[i + 1 : i + 3] == ["that", "is"] and (said := CANONICAL.get((*words, "")[i + 3])) in COLORS:
+                color = said
+                words[i + 3] = ""
             yield name, color
             color = None
 

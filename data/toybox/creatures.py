@@ -9,9 +9,11 @@ from data.toybox.parts import (
     CREAM,
     ORANGE,
     PINK,
+    RED,
     STEEL,
     WHITE,
     YELLOW,
+    Part,
     Vector,
     ball,
     box,
@@ -123,16 +125,12 @@ def snowman(c: Vector, s: Style) -> Body:
         ball((0, 0, -0.28), 0.24, c),
         ball((0, 0, 0.01), 0.18, c),
         ball((0, 0, z), h, c),
-        frustum((h - 0.02, 0, z), (h + 0.17 * s.tail, 0, z - 0.02), 0.045, ORANGE if c != ORANGE else RED_NOSE, 0.0),
+        frustum((h - 0.02, 0, z), (h + 0.17 * s.tail, 0, z - 0.02), 0.045, ORANGE if c != ORANGE else RED, 0.0),
         *pair(frustum((0, 0.15, 0.05), (0, 0.42 * s.limb, 0.17), 0.022, BROWN if c != BROWN else BLACK)),
-        *[ball((x, 0, zz), 0.03, BUTTONS if c != BLACK else WHITE) for x, zz in ((0.175, 0.05), (0.165, -0.06))],
+        *[ball((x, 0, zz), 0.03, BLACK if c != BLACK else WHITE) for x, zz in ((0.175, 0.05), (0.165, -0.06))],
         *eyes((h * 0.84, 0.065, z + 0.06), 0.042, white=BLACK if c != BLACK else WHITE, pupil=BLACK),
     ]
     return Body(parts, ((0, 0, z + 0.88 * h), h), ((0, 0, 0.145), 0.14), (-0.17, 0, 0.0), scale=0.93)
-
-
-RED_NOSE: Vector = (0.85, 0.10, 0.10)
-BUTTONS: Vector = BLACK
 
 
 def bear(c: Vector, s: Style) -> Body:
@@ -222,6 +220,6 @@ def owl(c: Vector, s: Style) -> Body:
     return Body(parts, ((0.0, 0, 0.24), 0.15), ((0.0, 0, -0.06), 0.25), (-0.21, 0, -0.10))
 
 
-def _legs(c: Vector, front: float, rear: float, side: float, radius: float, top: float, bottom: float):
+def _legs(c: Vector, front: float, rear: float, side: float, radius: float, top: float, bottom: float) -> list[Part]:
     parts = [frustum((x, side, top), (x, side, bottom), radius, c, 0.85 * radius) for x in (front, rear)]
     return pair(*parts)

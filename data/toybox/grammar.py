@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from data.toybox import accessories, creatures, things
+from data.toybox import accessories, creatures, parts, things, vehicles
 from data.toybox.body import Body, Style
 from data.toybox.parts import Part, Vector
 
 COLORS: Mapping[str, Vector] = {
-    "red": (0.86, 0.09, 0.09),
-    "orange": (0.98, 0.50, 0.06),
-    "yellow": (0.98, 0.86, 0.12),
-    "green": (0.12, 0.62, 0.20),
-    "blue": (0.10, 0.28, 0.85),
-    "purple": (0.50, 0.14, 0.66),
-    "pink": (0.98, 0.50, 0.70),
-    "brown": (0.42, 0.23, 0.10),
-    "white": (0.96, 0.96, 0.95),
-    "black": (0.09, 0.09, 0.10),
+    "red": parts.RED,
+    "orange": parts.ORANGE,
+    "yellow": parts.YELLOW,
+    "green": parts.GREEN,
+    "blue": parts.BLUE,
+    "purple": parts.PURPLE,
+    "pink": parts.PINK,
+    "brown": parts.BROWN,
+    "white": parts.WHITE,
+    "black": parts.BLACK,
 }
 
 FLOOR = np.array([0.0, 0.0, 0.5])
@@ -31,7 +31,7 @@ Kind = Callable[[Vector, Style], Body]
 # Most useful first: a prior is trained on the first `n_kinds` of them.
 KINDS: Mapping[str, tuple[Kind, str]] = {  # kind -> (body, the colour it has when a caption names none)
     "dog": (creatures.dog, "brown"),
-    "car": (things.car, "red"),
+    "car": (vehicles.car, "red"),
     "duck": (creatures.duck, "yellow"),
     "house": (things.house, "white"),
     "elephant": (creatures.elephant, "blue"),
@@ -44,13 +44,13 @@ KINDS: Mapping[str, tuple[Kind, str]] = {  # kind -> (body, the colour it has wh
     "bear": (creatures.bear, "brown"),
     "pig": (creatures.pig, "pink"),
     "rabbit": (creatures.rabbit, "white"),
-    "bus": (things.bus, "yellow"),
-    "train": (things.train, "green"),
-    "boat": (things.boat, "blue"),
-    "airplane": (things.airplane, "white"),
+    "bus": (vehicles.bus, "yellow"),
+    "train": (vehicles.train, "green"),
+    "boat": (vehicles.boat, "blue"),
+    "airplane": (vehicles.airplane, "white"),
     "frog": (creatures.frog, "green"),
     "owl": (creatures.owl, "brown"),
-    "truck": (things.truck, "red"),
+    "truck": (vehicles.truck, "red"),
     "table": (things.table, "brown"),
     "bed": (things.bed, "blue"),
     "lamp": (things.lamp, "yellow"),
@@ -90,8 +90,8 @@ def build(toy: Toy, style: Style | None = None) -> list[Part]:
     style = style or Style()
     kind, _ = KINDS[toy.kind]
     body = kind(COLORS[toy.color], style)
-    parts = body.parts + [part for worn in toy.worn for part in ACCESSORIES[worn.item](body, COLORS[worn.color])]
-    return [_scaled(part, body.scale, style.stretch) for part in parts]
+    worn = [part for worn in toy.worn for part in ACCESSORIES[worn.item](body, COLORS[worn.color])]
+    return [_scaled(part, body.scale, style.stretch) for part in body.parts + worn]
 
 
 def draw_toy(rng: torch.Generator, kinds: Sequence[str]) -> Toy:

@@ -11,14 +11,17 @@ Vector = tuple[Number, Number, Number]
 
 ELLIPSOID, BOX, FRUSTUM = 0, 1, 2  # unit ball; [-1, 1]^3; z in [-1, 1], radius 1 below to `taper` above
 
-BLACK: Vector = (0.07, 0.07, 0.08)
-WHITE: Vector = (0.95, 0.95, 0.93)
-RED: Vector = (0.85, 0.10, 0.10)
-ORANGE: Vector = (0.98, 0.55, 0.10)
-YELLOW: Vector = (0.98, 0.85, 0.15)
-PINK: Vector = (0.97, 0.55, 0.68)
-BROWN: Vector = (0.45, 0.26, 0.12)
-GREEN: Vector = (0.13, 0.58, 0.20)
+# The colours of captions, and three that only details have
+RED: Vector = (0.86, 0.09, 0.09)
+ORANGE: Vector = (0.98, 0.50, 0.06)
+YELLOW: Vector = (0.98, 0.86, 0.12)
+GREEN: Vector = (0.12, 0.62, 0.20)
+BLUE: Vector = (0.10, 0.28, 0.85)
+PURPLE: Vector = (0.50, 0.14, 0.66)
+PINK: Vector = (0.98, 0.50, 0.70)
+BROWN: Vector = (0.42, 0.23, 0.10)
+WHITE: Vector = (0.96, 0.96, 0.95)
+BLACK: Vector = (0.09, 0.09, 0.10)
 GLASS: Vector = (0.60, 0.82, 0.93)
 STEEL: Vector = (0.70, 0.72, 0.75)
 CREAM: Vector = (0.96, 0.87, 0.68)

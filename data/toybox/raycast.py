@@ -11,6 +11,7 @@ from numba import njit, prange
 from torch import Tensor
 
 from data.cameras import Cameras
+from data.jit import cached_njit
 from data.toybox.parts import BOX, ELLIPSOID, Part
 
 BACKGROUND = 0.5
@@ -32,8 +33,13 @@ def render(parts: Sequence[Part], cameras: Cameras, supersampling: int = 2) -> F
     return torch.from_numpy(image)
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@cached_njit(parallel=True, fastmath=True)
 def _render(c2w, half, inverse, center, color, shape, taper, light, n_sub, image):
+    """Fills image (b, h, w, 4) from b cameras, c2w (b, 4, 4) and half = tan(fov_y / 2) (b), by n_sub^2 rays a pixel.
+
+    Of p parts: inverse (p, 3, 3) takes world vectors to a part's own space, where it is a unit shape; center (p, 3);
+    color (p, 3); shape (p), its kind; taper (p), of frustums. light (3): unit vector to the light.
+    """
     n_images, height, width, _ = image.shape
     for row_index in prange(n_images * height):
         b, row = row_index // height, row_index % height
@@ -74,7 +80,10 @@ def _render(c2w, half, inverse, center, color, shape, taper, light, n_sub, image
 
 @njit(fastmath=True, inline="always")
 def _nearest(local_origin, dx, dy, dz, inverse, shape, taper):
-    """The first part along the ray and its world normal; part -1 if the ray meets none."""
+    """The first part along one ray and its unit world normal, (part, nx, ny, nz); part -1 if the ray meets none.
+
+    local_origin (p, 3): the ray's origin in each part's own space; (dx, dy, dz): its world direction, of any length.
+    """
     best, hit = np.float32(1e9), -1
     mx, my, mz = np.float32(0), np.float32(0), np.float32(0)
     for p in range(len(shape)):
@@ -104,6 +113,7 @@ def _nearest(local_origin, dx, dy, dz, inverse, shape, taper):
 
 @njit(fastmath=True, inline="always")
 def _hit_ball(ox, oy, oz, dx, dy, dz):
+    """Ray o + t d against |x| = 1, as `_hit_box` and `_hit_frustum`: (t, normal of any length), t < 0 for a miss."""
     a = dx * dx + dy * dy + dz * dz
     b = ox * dx + oy * dy + oz * dz
     c = ox * ox + oy * oy + oz * oz - 1
@@ -116,6 +126,7 @@ def _hit_ball(ox, oy, oz, dx, dy, dz):
 
 @njit(fastmath=False, inline="always")
 def _hit_box(ox, oy, oz, dx, dy, dz):
+    """Against |x|_inf = 1: the ray is inside between the last entry and the first exit of the three slabs."""
     near, far = np.float32(-1e9), np.float32(1e9)
     axis, sign = 0, np.float32(0)
     for i in range(3):

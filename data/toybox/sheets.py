@@ -42,7 +42,7 @@ def main() -> None:
     captions = HELD_OUT if args.captions == ["heldout"] else args.captions
     toys = [parse(text) for text in captions] if captions else every_kind()
     rows = -(-len(toys) // args.columns)
-    sheets = [contact_sheet(toys[i * rows : (i + 1) * rows], size=args.size) for i in range(args.columns)]
+    sheets = [contact_sheet(toys[i : i + rows], size=args.size) for i in range(0, len(toys), rows)]
     sheets = [
         torch.nn.functional.pad(s, (0, 0, 0, 0, 0, rows * args.size - s.shape[0]), value=0.5) for s in sheets if len(s)
     ]

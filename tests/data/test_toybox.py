@@ -5,11 +5,12 @@ from data.errors import UserError
 from data.samplers import Orbit, turntable
 from data.toy_views import ToyViews
 from data.toybox.body import Style, draw_style
-from data.toybox.captions import FILLERS, caption, draw_caption, parse, vocabulary, words_of
+from data.toybox.captions import FILLERS, VOCABULARY, caption, draw_caption, known_words, parse
 from data.toybox.grammar import COLORS, CREATURES, KINDS, Toy, Worn, build, draw_toy
 from data.toybox.parts import ball, box, frustum
 from data.toybox.raycast import BACKGROUND, render
 from data.toybox.split import HELD_OUT, draw_training_toy, is_held_out
+from data.words import words_of
 
 
 def test_every_caption_can_be_turned_back_into_its_toy(rng):
@@ -21,8 +22,8 @@ def test_every_caption_can_be_turned_back_into_its_toy(rng):
 
 
 def test_captions_use_listed_words_only(rng):
-    listed = set(vocabulary())
-    assert len(listed) == len(vocabulary())
+    listed = set(VOCABULARY)
+    assert len(listed) == len(VOCABULARY)
     for _ in range(500):
         assert set(words_of(draw_caption(draw_toy(rng, list(KINDS)), rng))) <= listed
 
@@ -36,15 +37,31 @@ def test_synonyms_and_word_order_mean_the_same_toy():
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("a red thing", "names 0 kinds"),
+        ("a red toy", "names 0 kinds"),
         ("a red dog and a blue cat", "names 2 kinds"),
         ("a car wearing a blue hat", "car wears nothing"),
         ("a dog wearing a hat", "gives the hat no colour"),
+        ("a dog that is red wearing a hat", "gives the hat no colour"),
+        ("a photo of a cat in paris", "says photo, paris"),
     ],
 )
 def test_captions_without_one_toy_are_refused(text, complaint):
     with pytest.raises(UserError, match=complaint):
         parse(text)
+
+
+def test_a_prior_of_some_kinds_does_not_know_the_words_of_others():
+    known = known_words(["dog", "car"])
+    assert {"puppy", "automobile", "crimson", "hat"} <= set(known) and not {"bus", "coach", "cat"} & set(known)
+
+
+def test_details_stand_out_from_the_body_whatever_its_colour():
+    for kind in KINDS:
+        for color in COLORS:
+            colors = [part.color for part in build(Toy(kind, color))]
+            assert len(set(colors)) > 1 and COLORS[color] in colors
+    ears = [p.color for p in build(parse("a brown dog")) if p.color != COLORS["brown"]]
+    assert COLORS["black"] in ears
 
 
 def test_training_never_draws_a_held_out_combination(rng):

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from data.errors import UserError
 from guidance import weighting
 from guidance.diffusion import alpha_sigma, draw_timesteps, noise_to_x0, v_to_noise
 
@@ -47,3 +48,8 @@ def test_weights_are_their_closed_forms():
     assert weighting.dreamfusion(alpha_bar).item() == 0.75
     assert weighting.uniform(alpha_bar).item() == 1.0
     assert weighting.fantasia3d(alpha_bar).item() == 0.375
+
+
+def test_an_empty_range_of_timesteps_is_refused(fresh_rng):
+    with pytest.raises(UserError, match=r"guidance\.min_t=0\.9 lies above guidance\.max_t=0\.5"):
+        draw_timesteps(4, 0.9, 0.5, 1000, fresh_rng())

@@ -1,7 +1,30 @@
+import pytest
 import torch
+from diffusers import DDIMScheduler
 
+from data.errors import UserError
 from guidance.prior import Condition
-from guidance.sampling import sample
+from guidance.sampling import sample, trailing_timesteps
+
+
+@pytest.mark.parametrize("steps", [1, 7, 30, 60])
+def test_timesteps_are_the_trailing_ones_of_diffusers(steps):
+    scheduler = DDIMScheduler(num_train_timesteps=1000, timestep_spacing="trailing")
+    scheduler.set_timesteps(steps)
+    assert trailing_timesteps(1000, steps) == scheduler.timesteps.tolist()
+
+
+@pytest.mark.parametrize("steps", [1, 7, 30, 60])
+def test_on_the_way_to_a_single_image_every_step_finds_the_same_noise(gaussian_prior, fresh_rng, monkeypatch, steps):
+    """With no spread the path is straight, if each step lands on the very level at which the next one asks."""
+    prior, found = gaussian_prior(0.0, n_view=1, dtype=torch.float32), []
+    predict = prior.predict_noise
+    monkeypatch.setattr(prior, "predict_noise", lambda *seen: found.append(predict(*seen)) or found[-1])
+    condition = Condition(torch.full((2, 1, 1), 0.6), None)
+    images = sample(prior, condition, condition, fresh_rng(), steps=steps, scale=1.0)
+    assert len(found) == steps
+    assert all(torch.allclose(noise, found[0], atol=1e-4) for noise in found)
+    torch.testing.assert_close(images, torch.full_like(images, 0.6))
 
 
 def test_ddim_with_the_exact_denoiser_of_a_gaussian_gives_the_gaussian_back(gaussian_prior, fresh_rng):
@@ -32,3 +55,8 @@ def test_the_same_generator_gives_the_same_images(gaussian_prior, fresh_rng):
     condition = Condition(torch.zeros(2, 1, 1), None)
     first, second = (sample(prior, condition, condition, fresh_rng(), steps=3) for _ in range(2))
     torch.testing.assert_close(first, second, rtol=0.0, atol=0.0)
+
+
+def test_more_steps_than_timesteps_are_refused():
+    with pytest.raises(UserError, match=r"steps=1001: the prior has 1000 timesteps"):
+        trailing_timesteps(1000, 1001)

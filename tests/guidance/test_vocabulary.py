@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -5,6 +6,7 @@ import pytest
 
 from data.errors import UserError
 from guidance.prior_folder import REPOSITORY
+from guidance.tokenizer import WordTokenizer
 from guidance.vocabulary import check_words, read_vocabulary, unknown_words
 
 WORDS = ("a", "red", "dog", "elephant", "hat", "wearing", ",", "3d", "asset")
@@ -23,7 +25,7 @@ def test_an_unknown_word_is_one_sentence_with_the_way_out():
         check_words("a red elefant", WORDS)
     message = str(error.value)
     assert "\n" not in message
-    for part in ("a red elefant", "'elefant' (nearest: elephant)", "prompt_processor.unknown=warn"):
+    for part in ("a red elefant", "has not learned 'elefant' (nearest: elephant)", "prompt_processor.unknown=warn"):
         assert part in message
 
 
@@ -37,9 +39,28 @@ def test_a_prior_without_a_list_reads_anything(tmp_path):
     check_words("an axolotl", None)
 
 
-def test_a_damaged_list_is_named(tmp_path):
+def test_words_that_have_a_token_but_were_never_trained_are_unknown(tmp_path):
+    WordTokenizer(WORDS, known=WORDS[:3]).save(tmp_path / "tokenizer")
+    assert read_vocabulary(tmp_path) == ("a", "red", "dog")
+    with pytest.raises(UserError, match="has not learned 'elephant'; it knows 3 words"):
+        check_words("a red elephant", read_vocabulary(tmp_path))
+
+
+def test_without_a_list_of_known_words_all_listed_words_are(tmp_path):
+    WordTokenizer(WORDS).save(tmp_path / "tokenizer")
+    assert read_vocabulary(tmp_path) == WORDS
+
+
+def test_a_tokenizer_comes_back_from_its_file(tmp_path):
+    WordTokenizer(WORDS, length=8, known=WORDS[:3]).save(tmp_path)
+    loaded = WordTokenizer.load(tmp_path)
+    assert (loaded.words, loaded.length, loaded.known) == (WORDS, 8, WORDS[:3])
+
+
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"length": 24})])
+def test_a_damaged_list_is_named(tmp_path, text):
     (tmp_path / "tokenizer").mkdir()
-    (tmp_path / "tokenizer" / "vocabulary.json").write_text("{")
+    (tmp_path / "tokenizer" / "vocabulary.json").write_text(text)
     with pytest.raises(UserError, match=r"vocabulary\.json is damaged"):
         read_vocabulary(tmp_path)
 

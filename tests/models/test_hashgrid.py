@@ -63,3 +63,12 @@ def test_equal_seeds_give_equal_tables() -> None:
 def test_missing_cuda_library_names_its_install_line() -> None:
     with pytest.raises(UserError, match=r"pip install .*tiny-cuda-nn"):
         HashGrid(backend="cuda")
+
+
+def test_other_widths_than_two_features_run_on_the_definition(rng: torch.Generator) -> None:
+    points = torch.rand(10, 3, generator=rng)
+    with pytest.warns(UserWarning, match=r"2 features per level.*n_features=2"):
+        chosen = HashGrid(n_features=4, backend="auto")
+    assert torch.equal(chosen(points), HashGrid(n_features=4, backend="torch")(points))
+    with pytest.raises(UserError, match=r"renderer\.backend=numba .*geometry\.encoding\.n_features=2"):
+        HashGrid(n_features=4, backend="numba")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from renderers.volume import Volume
 from systems.losses import Opacity
 from systems.schedules import Linear, Schedule, Steps
 from systems.text_to_3d import TextTo3D
+from systems.trees import Tree
 
 RED = torch.tensor([0.9, 0.1, 0.1])
 
@@ -64,9 +65,10 @@ def make_system(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TextT
 
     def make(
         max_steps: int = 6,
-        schedules: Mapping[str, Schedule] | None = None,
-        learning_rates: Mapping[str, float] | None = None,
+        schedules: Tree[Schedule] | None = None,
+        learning_rates: Tree[float] | None = None,
         levels: int = 2,
+        batch_size: int = 4,
     ) -> TextTo3D:
         torch.manual_seed(0)
         encoding = HashGrid(n_levels=levels, log2_table_size=8, base_resolution=4, finest_resolution=8, backend="torch")
@@ -79,7 +81,7 @@ def make_system(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TextT
             losses={"opacity": Opacity(1.0)},
             schedules=schedules or {"guidance.max_t": Linear(0.98, 0.5), "sampler.size": Steps([8, 12], [0.5])},
             learning_rates=learning_rates or {"geometry.encoding": 0.05, "geometry.network": 0.01},
-            batch_size=4,
+            batch_size=batch_size,
             max_steps=max_steps,
         )
 

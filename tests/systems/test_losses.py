@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 
 import pytest
 import torch
 
+from data.errors import UserError
 from models.scene import Scene
 from renderers.output import RaySamples, RenderOutput
 from systems.losses import Loss, Opacity, Orientation, Sparsity, ZVariance
@@ -50,6 +52,14 @@ def test_orientation_moves_normals_not_weights(scene: Scene) -> None:
     assert seen.samples is not None
     seen.samples.weight.requires_grad_()
     assert not Orientation(1.0)(scene, seen).requires_grad
+
+
+def test_orientation_without_normals_says_how_to_get_them(scene: Scene) -> None:
+    seen = output([0.5], [1.0])
+    assert seen.samples is not None
+    without = dataclasses.replace(seen, samples=dataclasses.replace(seen.samples, normal=None))
+    with pytest.raises(UserError, match=r"renderer\.normals=true"):
+        Orientation(1.0)(scene, without)
 
 
 def test_z_variance_is_the_spread_of_a_ray(scene: Scene) -> None:

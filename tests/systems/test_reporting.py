@@ -77,6 +77,18 @@ def test_metrics_say_what_the_run_took(folder: Path) -> None:
     assert {"loss", "loss/opacity", "opacity"} <= metrics.keys()
 
 
+def test_report_alone_can_be_repeated(folder: Path, make_system: Make, make_trainer_in: MakeTrainer) -> None:
+    """As after a kill during the report: the last checkpoint has nothing left to train."""
+    before = json.loads((folder / "metrics.json").read_text())
+    last = folder / "checkpoints" / "last.ckpt"
+    make_trainer_in(folder, Progress(), Checkpoint(), small_report()).fit(
+        make_system(), ckpt_path=last, weights_only=True
+    )
+    again = json.loads((folder / "metrics.json").read_text())
+    assert again["seconds"] > before["seconds"]
+    assert {**again, "seconds": 0, "peak_memory_mb": 0} == {**before, "seconds": 0, "peak_memory_mb": 0}
+
+
 def test_page_needs_no_network_and_no_other_file(folder: Path) -> None:
     page = Sources()
     page.feed((folder / "index.html").read_text())

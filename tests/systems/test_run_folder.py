@@ -63,6 +63,16 @@ def test_unfinished_run_with_another_config_is_kept(tmp_path: Path) -> None:
         folder(tmp_path).plan(OmegaConf.merge(CONFIG, {"steps": 9}))
 
 
+def test_what_only_watches_may_differ(tmp_path: Path) -> None:
+    watched = {"job": {"trainer": {"callbacks": [{"every": 100}], "logger": False, "precision": 32}}}
+    run = unfinished(tmp_path, OmegaConf.merge(CONFIG, watched))
+    watched["job"]["trainer"] |= {"callbacks": [{"every": 7}], "logger": {"project": "x"}}
+    assert folder(tmp_path).plan(OmegaConf.merge(CONFIG, watched)) == run.checkpoint
+    watched["job"]["trainer"]["precision"] = 16
+    with pytest.raises(UserError, match=r"job\.trainer\.precision was 32, is 16"):
+        folder(tmp_path).plan(OmegaConf.merge(CONFIG, watched))
+
+
 def test_finished_run_is_not_overwritten(tmp_path: Path) -> None:
     unfinished(tmp_path).metrics.touch()
     with pytest.raises(UserError, match=r"finished run: say resume=never"):

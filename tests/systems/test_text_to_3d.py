@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from data.errors import UserError
 from data.samplers import turntable
 from systems.checkpoint import Checkpoint
+from systems.fit import Fit
 from systems.progress import Progress
-from systems.run_folder import Interrupted
+from systems.run_folder import Interrupted, RunFolder
 from systems.schedules import Linear
 from systems.text_to_3d import TextTo3D
 
@@ -114,6 +116,55 @@ def test_checkpoint_of_another_scene_is_refused(make_system: Make, make_trainer:
     make_trainer(Checkpoint(), max_steps=1).fit(make_system())
     with pytest.raises(UserError, match=r"another scene .scene\.geometry\.encoding"):
         make_trainer().fit(make_system(levels=3), ckpt_path=tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+@pytest.mark.parametrize("content", [b"no archive", b"state"])
+def test_file_that_is_no_checkpoint_is_refused(
+    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "other.pt"
+    torch.save({"weights": torch.zeros(2)}, file) if content == b"state" else file.write_bytes(content)
+    fit = Fit(make_system(), lambda **_: make_trainer(), device="cpu")
+    with pytest.raises(UserError, match=r"resume: .*other\.pt"):
+        fit.run(RunFolder(str(tmp_path), "run", "red", 0), file)
+
+
+def test_batch_must_hold_whole_objects(make_system: Make) -> None:
+    with pytest.raises(UserError, match=r"system\.batch_size=6 must be a multiple of 4"):
+        make_system(batch_size=6)
+
+
+def test_nested_schedules_and_rates_are_found_by_their_paths(make_system: Make) -> None:
+    rates = {"geometry": {"encoding": 0.05, "network": 0.01}}
+    system = make_system(schedules={"guidance": {"max_t": Linear(0.98, 0.5)}}, learning_rates=rates)
+    system.begin_step(3)
+    assert system.guidance.max_t == pytest.approx(0.74)
+    assert system.learning_rates == {"geometry.encoding": 0.05, "geometry.network": 0.01}
+
+
+def test_metrics_hold_a_value_only_in_the_step_that_logged_it(
+    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    class SecondStep(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
+            if trainer.global_step == 1:
+                pl_module.log("rare", 7.0)
+
+    make_trainer(SecondStep(), Progress()).fit(make_system())
+    with (tmp_path / "metrics.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    assert [row["rare"] for row in rows] == ["", "7", "", "", "", ""]
+    assert all(row["loss"] for row in rows)
+
+
+def test_signals_mean_what_they_meant_after_an_interrupted_run(
+    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    fit = Fit(make_system(), lambda **_: make_trainer(Checkpoint(), StopAt(2)), device="cpu")
+    with pytest.raises(Interrupted):
+        fit.run(RunFolder(str(tmp_path), "run", "red", 0), None)
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_metrics_have_one_row_per_step_also_after_a_resume(

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from systems.run_folder import RunFolder
 from systems.wandb_log import WandbLog
+
+FOLDER = lambda output: RunFolder(str(output), "test", "a dog", 3)
 
 
 @pytest.mark.parametrize(("key", "offline"), [(None, True), ("x" * 40, False)])
@@ -15,6 +18,11 @@ def test_only_a_user_who_is_logged_in_is_online(
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     if key:
         monkeypatch.setenv("WANDB_API_KEY", key)
-    logger = WandbLog("fourview", "test", str(tmp_path / "runs"))
-    assert logger._offline is offline
-    assert (tmp_path / "runs").is_dir()
+    assert WandbLog("fourview", "test", FOLDER(tmp_path))._offline is offline
+
+
+def test_a_run_is_named_after_its_prompt_and_resumes_as_the_same_run(tmp_path: Path) -> None:
+    first, again = (WandbLog("fourview", "test", FOLDER(tmp_path)) for _ in range(2))
+    assert first._wandb_init["name"] == "a-dog-3"
+    assert first.version == again.version
+    assert (tmp_path / "test" / "a-dog-3").is_dir()
