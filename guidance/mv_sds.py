@@ -12,10 +12,14 @@ from guidance.critique import critique, encode, root_mean_square
 from guidance.diffusion import draw_timesteps, noise_to_x0
 from guidance.output import GuidanceOutput
 from guidance.prior import Condition, TextPrior
+from guidance.reconstruction import InLatents, Reconstruction
 
 
 class MultiViewSDS:
-    """L = 0.5 ||z - sg(x0_hat)||^2 / b, which is SDS with weight sigma / alpha. The views of an object share t."""
+    """L = 0.5 ||z - sg(x0_hat)||^2 / b, which is SDS with weight sigma / alpha. The views of an object share t.
+
+    reconstruction: where the two are compared, by default in latents as in the formula.
+    """
 
     def __init__(
         self,
@@ -25,6 +29,7 @@ class MultiViewSDS:
         min_t: Fraction = 0.02,
         max_t: Fraction = 0.98,
         sample_posterior: bool = True,
+        reconstruction: Reconstruction | None = None,
     ) -> None:
         self.prior = prior
         self.scale = scale
@@ -32,12 +37,14 @@ class MultiViewSDS:
         self.min_t = min_t
         self.max_t = max_t
         self.sample_posterior = sample_posterior
+        self.reconstruction = reconstruction or InLatents()
 
     def __call__(
         self, images: Float[Tensor, "b h w 3"], cond: Condition, uncond: Condition, rng: torch.Generator
     ) -> GuidanceOutput:
         prior = self.prior
-        latents = encode(prior, images, rng, self.sample_posterior)
+        with torch.set_grad_enabled(self.reconstruction.needs_encoder_gradient and torch.is_grad_enabled()):
+            latents = encode(prior, images, rng, self.sample_posterior)
         objects, train_steps = len(latents) // prior.n_view, len(prior.alphas_cumprod)
         t = draw_timesteps(objects, self.min_t, self.max_t, train_steps, rng).to(latents.device)
         t = t.repeat_interleave(prior.n_view)
@@ -46,7 +53,7 @@ class MultiViewSDS:
         x0_cond = noise_to_x0(seen.noisy, seen.noise_cond, seen.alpha, seen.sigma)
         x0 = rescale_std(noise_to_x0(seen.noisy, noise, seen.alpha, seen.sigma), x0_cond, self.rescale, prior.n_view)
         return GuidanceOutput(
-            loss=0.5 * (latents - x0).square().sum() / len(latents),
+            loss=self.reconstruction(prior, images, latents, x0),
             t=t,
             x0=x0,
             residual=root_mean_square(noise - seen.noise),

@@ -112,7 +112,7 @@ def test_a_prior_that_predicts_something_else_is_refused(prior_folder):
 
 
 def test_a_device_that_is_not_there_is_refused(prior_folder):
-    with pytest.raises(UserError, match=r"prior\.device=warp: .* try prior\.device=auto"):
+    with pytest.raises(UserError, match=r"device=warp: .* try device=auto"):
         DiffusionPrior(str(prior_folder()), device="warp")
 
 
