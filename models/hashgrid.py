@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from data.ranges import PositiveInt
 from models.backends import Backend, Source, choose
@@ -60,7 +61,8 @@ def encode_torch(x: Float[Tensor, "n 3"], tables: Float[Tensor, "e k"], levels: 
         inside = (position - cell)[:, None]
         vertex = cell.long()[:, None] + corners
         index = _hash(vertex) if hashed else _dense(vertex, int(levels.resolution[i]))
-        entries = tables[int(levels.offset[i]) + index % int(levels.size[i])]
+        # Not tables[...]: its gradient adds in any order on several threads, and resumed runs are to be bit-equal
+        entries = embedding(int(levels.offset[i]) + index % int(levels.size[i]), tables)
         weight = torch.where(corners == 1, inside, 1 - inside).prod(dim=-1)
         features.append((weight[..., None] * entries).sum(dim=1))
     return torch.cat(features, dim=-1)
