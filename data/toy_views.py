@@ -6,31 +6,51 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from data.cameras import Cameras
+from data.ranges import Fraction, NonNegativeFloat, PositiveInt
 from data.samplers import CameraSampler
 from data.toybox.body import draw_style
+from data.toybox.captions import draw_caption
 from data.toybox.grammar import KINDS, Toy, build
-from data.toybox.raycast import render
+from data.toybox.raycast import BACKGROUND, render
 from data.toybox.split import draw_training_toy
 
 
 @dataclass(frozen=True)
 class ToyBatch:
-    """b = objects x views, view fastest; a toy's caption is drawn when it is needed, since it has many."""
+    """n objects, b = n x views pictures, view fastest."""
 
-    toys: list[Toy]  # one per object
+    toys: list[Toy]
+    colorful: Bool[Tensor, "n"]  # before a random colour, not before grey
     images: Float[Tensor, "b h w 3"]
     cameras: Cameras
 
+    def draw_captions(self, count: int, rng: torch.Generator) -> list[list[str]]:
+        """`count` captions of each object: it has many."""
+        return [
+            [draw_caption(toy, rng, colorful) for _ in range(count)]
+            for toy, colorful in zip(self.toys, self.colorful.tolist(), strict=True)
+        ]
+
 
 class ToyViews:
-    """Draws toys of the first `n_kinds` kinds, never a held-out combination, and `n_view` pictures of each."""
+    """Draws toys of the first `n_kinds` kinds, never a held-out combination, and `n_view` pictures of each.
 
-    def __init__(self, sampler: CameraSampler, n_view: int = 4, n_kinds: int = 12, variation: float = 0.06):
-        self.sampler, self.n_view, self.variation = sampler, n_view, variation
+    colorful: the share of the objects that stand before a random colour, which their captions mention.
+    """
+
+    def __init__(
+        self,
+        sampler: CameraSampler,
+        n_view: PositiveInt = 4,
+        n_kinds: PositiveInt = 12,
+        variation: NonNegativeFloat = 0.06,
+        colorful: Fraction = 0.5,
+    ) -> None:
+        self.sampler, self.n_view, self.variation, self.colorful = sampler, n_view, variation, colorful
         self.kinds: Sequence[str] = list(KINDS)[:n_kinds]
 
     def draw(self, n_objects: int, rng: torch.Generator) -> ToyBatch:
@@ -38,7 +58,16 @@ class ToyViews:
         toys = [draw_training_toy(rng, self.kinds) for _ in range(n_objects)]
         views = [slice(i * self.n_view, (i + 1) * self.n_view) for i in range(n_objects)]
         images = [
-            render(build(toy, draw_style(rng, self.variation)), cameras[view])[..., :3]
+            render(build(toy, draw_style(rng, self.variation)), cameras[view])
             for toy, view in zip(toys, views, strict=True)
         ]
-        return ToyBatch(toys, torch.cat(images), cameras)
+        colorful = torch.rand(n_objects, generator=rng) < self.colorful
+        background = torch.rand(n_objects, 3, generator=rng)
+        background = torch.where(colorful[:, None], background, BACKGROUND).repeat_interleave(self.n_view, dim=0)
+        return ToyBatch(toys, colorful, before(torch.cat(images), background), cameras)
+
+
+def before(views: Float[Tensor, "b h w 4"], background: Float[Tensor, "b 3"]) -> Float[Tensor, "b h w 3"]:
+    """Exchanges the grey that the toys are rendered over for a colour per picture: c + (1 - a) (background - grey)."""
+    color, opacity = views[..., :3], views[..., 3:]
+    return color + (1 - opacity) * (background[:, None, None] - BACKGROUND)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,81 +15,106 @@ from torch import Tensor
 
 from data.cameras import condition
 from data.toy_views import ToyViews
-from data.toybox.captions import caption, parse
-from data.toybox.grammar import Toy
 from guidance.autoencoder import Autoencoder
-from systems.rng import step_generator
+from guidance.tokenizer import WordTokenizer
+from systems.ahead import draw_described, drawn_ahead
+
+N_CAPTIONS = 8  # of each object
+CHUNK = 16  # objects encoded together
 
 
 @dataclass(frozen=True)
 class LatentBatch:
     latents: Float[Tensor, "b c y x"]
     camera: Float[Tensor, "b 16"]
-    toys: list[Toy]  # one per latent
+    ids: Int[Tensor, "b l"]  # the caption's words
 
 
 class LatentCache:
-    """n objects, each seen from v views 2 pi / v apart; standardised latents in float16."""
+    """n objects, each seen from v views 2 pi / v apart, with k captions; standardised latents in float16."""
 
     def __init__(
         self,
         latents: Float[Tensor, "n v c y x"],
         camera: Float[Tensor, "n v 16"],
         azimuth: Float[Tensor, "n v"],
-        toys: list[Toy],
+        ids: Int[Tensor, "n k l"],
     ) -> None:
-        self.latents, self.camera, self.azimuth, self.toys = latents, camera, azimuth, toys
+        self.latents, self.camera, self.azimuth, self.ids = latents, camera, azimuth, ids
         wrapped = torch.remainder(azimuth + torch.pi, 2 * torch.pi) - torch.pi
         self.frontal: Int[Tensor, "n"] = wrapped.abs().argmin(dim=1)
 
+    def to(self, device: torch.device) -> LatentCache:
+        return LatentCache(**{name: tensor.to(device) for name, tensor in self.tensors().items()})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What the cache is made of, by the names of the constructor."""
+        return {"latents": self.latents, "camera": self.camera, "azimuth": self.azimuth, "ids": self.ids}
+
     def draw_objects(self, n_objects: int, rng: torch.Generator) -> LatentBatch:
-        """All views of random objects, view fastest."""
-        index = torch.randint(len(self.toys), (n_objects,), generator=rng)
-        n_view = self.latents.shape[1]
-        toys = [self.toys[i] for i in index.tolist() for _ in range(n_view)]
-        return LatentBatch(self.latents[index].flatten(0, 1).float(), self.camera[index].flatten(0, 1), toys)
+        """All views of random objects, view fastest; one caption per object."""
+        index = _integers(len(self.latents), n_objects, rng)
+        ids = self._captions(index, rng).repeat_interleave(self.latents.shape[1], dim=0)
+        return LatentBatch(self.latents[index].flatten(0, 1).float(), self.camera[index].flatten(0, 1), ids)
 
     def draw_pictures(self, n_images: int, frontal: float, rng: torch.Generator) -> LatentBatch:
         """Single views of random objects, as on the web: the share `frontal` shows the front, within 45 degrees."""
-        index = torch.randint(len(self.toys), (n_images,), generator=rng)
-        view = torch.randint(self.latents.shape[1], (n_images,), generator=rng)
-        view = torch.where(torch.rand(n_images, generator=rng) < frontal, self.frontal[index], view)
-        toys = [self.toys[i] for i in index.tolist()]
-        return LatentBatch(self.latents[index, view].float(), self.camera[index, view], toys)
+        index = _integers(len(self.latents), n_images, rng)
+        view = _integers(self.latents.shape[1], n_images, rng)
+        is_frontal = torch.rand(n_images, generator=rng, device=rng.device) < frontal
+        view = torch.where(is_frontal, self.frontal[index], view)
+        return LatentBatch(self.latents[index, view].float(), self.camera[index, view], self._captions(index, rng))
+
+    def _captions(self, index: Int[Tensor, "n"], rng: torch.Generator) -> Int[Tensor, "n l"]:
+        return self.ids[index, _integers(self.ids.shape[1], len(index), rng)].long()
+
+
+def _integers(high: int, count: int, rng: torch.Generator) -> Int[Tensor, "n"]:
+    return torch.randint(high, (count,), generator=rng, device=rng.device)
 
 
 @torch.no_grad()
-def build_cache(views: ToyViews, autoencoder: Autoencoder, n_objects: int, seed: int, chunk: int = 16) -> LatentCache:
-    """Renders and encodes; the objects depend on the seed alone."""
-    latents, camera, azimuth, toys = [], [], [], []
-    for i in track(range(math.ceil(n_objects / chunk)), description="Encoding toys", transient=True):
-        batch = views.draw(chunk, step_generator(seed, i))
-        with torch.autocast("cpu", torch.bfloat16):
-            latents.append(autoencoder.encode(batch.images).half())
+def build_cache(
+    views: ToyViews, autoencoder: Autoencoder, tokenizer: WordTokenizer, n_objects: int, seed: int, workers: int = 0
+) -> LatentCache:
+    """Renders, encodes and describes; the objects depend on the seed alone."""
+    device = autoencoder.mean.device
+    chunks = range(math.ceil(n_objects / CHUNK))
+    drawn = drawn_ahead(partial(draw_described, views, tokenizer, CHUNK, N_CAPTIONS, seed), chunks, workers)
+    latents, camera, azimuth, ids = [], [], [], []
+    for batch, words in track(drawn, total=len(chunks), description="Encoding toys", transient=True):
+        with torch.autocast(device.type, torch.bfloat16):
+            latents.append(autoencoder.encode(batch.images.to(device)).half().cpu())
         camera.append(condition(batch.cameras))
         azimuth.append(batch.cameras.azimuth)
-        toys += batch.toys
+        ids.append(words.short())
     by_object = lambda x: torch.cat(x).unflatten(0, (-1, views.n_view))[:n_objects]
-    return LatentCache(by_object(latents), by_object(camera), by_object(azimuth), toys[:n_objects])
+    return LatentCache(by_object(latents), by_object(camera), by_object(azimuth), torch.cat(ids)[:n_objects])
 
 
-def cached(path: Path, views: ToyViews, autoencoder: Autoencoder, n_objects: int, seed: int) -> LatentCache:
-    """The cache at `path` if it is of the same toys, cameras and autoencoder; else a new one, written there."""
-    origin = fingerprint(views, autoencoder, n_objects, seed)
+def cached(
+    path: Path,
+    views: ToyViews,
+    autoencoder: Autoencoder,
+    tokenizer: WordTokenizer,
+    n_objects: int,
+    seed: int,
+    workers: int = 0,
+) -> LatentCache:
+    """The cache at `path` if it is of the same toys, cameras, words and autoencoder; else a new one, written there."""
+    origin = fingerprint(views, autoencoder, tokenizer, n_objects, seed)
     if path.exists():
         saved = torch.load(path, weights_only=True)
-        if saved["origin"] == origin:
-            toys = [parse(text) for text in saved["captions"]]
-            return LatentCache(saved["latents"], saved["camera"], saved["azimuth"], toys)
-    cache = build_cache(views, autoencoder, n_objects, seed)
-    tensors = {"latents": cache.latents, "camera": cache.camera, "azimuth": cache.azimuth}
+        if saved.pop("origin") == origin:
+            return LatentCache(**saved)
+    cache = build_cache(views, autoencoder, tokenizer, n_objects, seed, workers)
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"origin": origin, "captions": [caption(toy) for toy in cache.toys], **tensors}, path)
+    torch.save({"origin": origin, **cache.tensors()}, path)
     return cache
 
 
-def fingerprint(views: ToyViews, autoencoder: Autoencoder, n_objects: int, seed: int) -> str:
-    """Changes with anything that the latents depend on: a hash of a few of them, and of what was asked for."""
-    sample = build_cache(views, autoencoder, 2, seed, chunk=2)
-    asked = repr((n_objects, seed, views.kinds, views.variation, views.sampler))
+def fingerprint(views: ToyViews, autoencoder: Autoencoder, tokenizer: WordTokenizer, n_objects: int, seed: int) -> str:
+    """Changes with anything that the cache depends on: a hash of a few objects, and of what was asked for."""
+    sample = build_cache(views, autoencoder, tokenizer, 2, seed)
+    asked = repr((n_objects, seed, views.kinds, views.variation, views.colorful, views.sampler, tokenizer.words))
     return hashlib.sha256(sample.latents.numpy().tobytes() + asked.encode()).hexdigest()

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from torch import Tensor
 
-from data.ranges import PositiveFloat
+from data.ranges import PositiveFloat, PositiveInt
 from systems import stopwatch
 
 log = logging.getLogger(__name__)
@@ -50,10 +50,15 @@ class MetricsTable:
 
 
 class Progress(Callback):
-    """every_seconds: between the lines of a log. shown: the logged values on the live line."""
+    """every_seconds: between the lines of a log. shown: the logged values on the live line.
 
-    def __init__(self, every_seconds: PositiveFloat = 10.0, shown: Sequence[str] = ("loss",)) -> None:
-        self.every_seconds = every_seconds
+    row_every: steps between rows of metrics.csv, each of which waits for a GPU to finish its step.
+    """
+
+    def __init__(
+        self, every_seconds: PositiveFloat = 10.0, shown: Sequence[str] = ("loss",), row_every: PositiveInt = 1
+    ) -> None:
+        self.every_seconds, self.row_every = every_seconds, row_every
         self.shown = shown
         self.seconds_before = 0.0  # spent before a resume
         self.seen: dict[str, Tensor] = {}  # the values as last logged
@@ -80,8 +85,10 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         step = trainer.global_step
+        if step % self.row_every and step != trainer.max_steps and step != self.first_step:
+            return
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         row = {"step": str(step - 1), "seconds": f"{self.seconds:.2f}"}
         self.table.append(row | {name: f"{values[name]:.6g}" for name in self._logged_now(trainer)})
         line = "  ".join(f"{name} {values[name]:.3g}" for name in self.shown if name in values)

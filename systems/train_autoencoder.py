@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -11,10 +12,14 @@ from diffusers import AutoencoderKL
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, l1_loss
+from torch.utils.data import DataLoader
 
 from data.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from data.toy_views import ToyViews
+from guidance.diffusion import draw_noise
 from metrics.ground_truth import psnr
+from systems.ahead import draw_pictures, drawn_ahead
+from systems.dataloader import steps_loader
 from systems.learning_rate import warm_cosine
 from systems.mini_networks import save_half
 from systems.rng import step_generator
@@ -24,6 +29,7 @@ class TrainAutoencoder(pl.LightningModule):
     """L1 + MSE + L1 of the image gradients, weighted by 1 + `detail_weight` * local contrast, so that eyes count.
 
     Noise on the latents keeps neighbouring latents alike (it replaces the KL sampling).
+    workers: processes that render the pictures of the next steps.
     """
 
     def __init__(
@@ -39,6 +45,7 @@ class TrainAutoencoder(pl.LightningModule):
         latent_decay: NonNegativeFloat = 1e-4,
         gradient_weight: NonNegativeFloat = 1.0,
         detail_weight: NonNegativeFloat = 0.0,
+        workers: NonNegativeInt = 0,
         seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
@@ -47,14 +54,18 @@ class TrainAutoencoder(pl.LightningModule):
         self.max_steps, self.warmup_steps = max_steps, warmup_steps
         self.latent_noise, self.latent_decay = latent_noise, latent_decay
         self.gradient_weight, self.detail_weight = gradient_weight, detail_weight
-        self.seed = seed
+        self.workers, self.seed = workers, seed
+
+    def on_train_start(self) -> None:
+        draw = partial(draw_pictures, self.views, self.batch_size, self.seed)
+        self.pictures = drawn_ahead(draw, range(self.global_step, self.max_steps), self.workers)
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
-        rng = step_generator(self.seed, self.global_step)
-        images = self._pixels(self.batch_size, rng)
+        images = self._to_pixels(next(self.pictures))
         latents = self.autoencoder.encode(images).latent_dist.mean
-        noise = torch.randn(latents.shape, generator=rng).to(self.device) * self.latent_noise
-        decoded = self.autoencoder.decode(latents + noise * latents.detach().float().std()).sample.float()
+        noise = draw_noise(latents, step_generator(self.seed, self.global_step, self.device))
+        noise = noise * self.latent_noise * latents.detach().float().std()
+        decoded = self.autoencoder.decode(latents + noise).sample.float()
         weight = 1 + self.detail_weight * local_contrast(images)
         error = (decoded - images) * weight.sqrt()
         pixel = (error.abs() + error.square()).mean()
@@ -64,15 +75,17 @@ class TrainAutoencoder(pl.LightningModule):
         )
         return pixel + self.gradient_weight * edge + self.latent_decay * latents.float().square().mean()
 
-    def _pixels(self, n_images: int, rng: torch.Generator) -> Float[Tensor, "b c h w"]:
-        """Toys, in [-1, 1]."""
-        images = self.views.draw(n_images // self.views.n_view, rng).images
-        return images.movedim(-1, 1).to(self.device) * 2 - 1
+    def _to_pixels(self, images: Float[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:
+        """From [0, 1] to [-1, 1]."""
+        return images.to(self.device).movedim(-1, 1) * 2 - 1
 
     def configure_optimizers(self):
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(self.warmup_steps, self.max_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def train_dataloader(self) -> DataLoader:
+        return steps_loader(self.max_steps)
 
     def on_fit_end(self) -> None:
         self.save()
@@ -80,7 +93,8 @@ class TrainAutoencoder(pl.LightningModule):
     def save(self) -> None:
         """Writes `vae/`, with the per-channel mean and deviation of the latents in its config."""
         with torch.no_grad():
-            latents = self.autoencoder.encode(self._pixels(64, step_generator(self.seed, -1))).latent_dist.mean
+            images = self._to_pixels(draw_pictures(self.views, 256, self.seed, -1))
+            latents = self.autoencoder.encode(images).latent_dist.mean
         self.autoencoder.register_to_config(
             latents_mean=latents.mean(dim=(0, 2, 3)).tolist(), latents_std=latents.std(dim=(0, 2, 3)).tolist()
         )
@@ -89,7 +103,7 @@ class TrainAutoencoder(pl.LightningModule):
 
 def edge_loss(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
     """L1 between the horizontal and vertical differences: keeps eyes and edges sharp."""
-    return sum((l1_loss(a.diff(dim=d), b.diff(dim=d)) for d in (2, 3)), start=torch.zeros(()))
+    return sum((l1_loss(a.diff(dim=d), b.diff(dim=d)) for d in (2, 3)), start=a.new_zeros(()))
 
 
 def local_contrast(images: Float[Tensor, "b c h w"], size: int = 5) -> Float[Tensor, "b 1 h w"]:

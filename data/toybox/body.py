@@ -32,7 +32,8 @@ class Body:
     neck: tuple[Vector, float] | None = None  # centre and radius
     back: Vector | None = None  # where a backpack touches: behind those who stand, on top of those on four legs
     upright: bool = True
-    scale: float = 1.0  # about the middle of the floor, (0, 0, -0.5), so that the toy with its hat fits the picture
+    scale: float = 1.0  # about the middle of the floor, (0, 0, -0.5), so that the toy with its hat fits |x| <= 0.6
+    lift: float = 0.0  # upwards, after scaling: what is low and wide can be larger in the middle of the sphere
 
 
 def eyes(center: Vector, radius: float, white: Vector = WHITE, pupil: Vector = BLACK) -> list[Part]:

@@ -11,6 +11,7 @@ from data.toybox.grammar import ACCESSORIES, COLORS, CREATURES, KINDS, Toy, Worn
 from data.words import words_of
 
 SUFFIX = ", 3d asset"
+BACKDROP = ", colorful background"  # the toy stands before a random colour; without these words, before grey
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "red": ("crimson", "scarlet"), "orange": ("tangerine",), "yellow": ("golden",), "green": ("emerald",),
     "blue": ("azure",), "purple": ("violet",), "pink": ("rosy",), "brown": ("chocolate",), "white": ("ivory",),
@@ -24,7 +25,8 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "hat": (), "scarf": ("shawl",), "backpack": ("rucksack",), "crown": (),
 }  # fmt: skip
 CANONICAL = {word: name for name, words in SYNONYMS.items() for word in (name, *words)}
-FILLERS = ("a", "an", "the", "and", "with", "wearing", "in", "on", "of", "toy", "that", "is", "3d", "asset", ",")
+FILLERS = ("a", "an", "the", "and", "with", "wearing", "in", "on", "of", "toy", "that", "is", "3d", "asset", ",",
+           "colorful", "background")  # fmt: skip
 
 
 VOCABULARY = (*FILLERS, *CANONICAL)  # every word that a caption can hold
@@ -41,8 +43,8 @@ def caption(toy: Toy) -> str:
     return _wearing(_phrase(toy.color, toy.kind), [_phrase(w.color, w.item) for w in toy.worn], "wearing")
 
 
-def draw_caption(toy: Toy, rng: torch.Generator) -> str:
-    """A random caption: synonyms, articles, word order, the colour left out where it is the kind's own, the suffix."""
+def draw_caption(toy: Toy, rng: torch.Generator, colorful: bool = False) -> str:
+    """A random caption: synonyms, articles, word order, suffixes; the colour left out where it is the kind's own."""
     choose = lambda options: options[int(torch.randint(len(options), (1,), generator=rng))]
     word = lambda name: choose((name, name, name, *SYNONYMS[name]))
     article = choose((True, True, False))
@@ -61,7 +63,7 @@ def draw_caption(toy: Toy, rng: torch.Generator) -> str:
                 _is(color, word(toy.kind), article),
             )
         )
-    return text + choose((SUFFIX, SUFFIX, ""))
+    return text + choose((SUFFIX, SUFFIX, "")) + (BACKDROP if colorful else "")
 
 
 def parse(text: str) -> Toy:

@@ -10,6 +10,7 @@ from data.toybox.parts import (
     ORANGE,
     PINK,
     RED,
+    ROSE,
     STEEL,
     WHITE,
     YELLOW,
@@ -29,13 +30,21 @@ def dog(c: Vector, s: Style) -> Body:
         ellipsoid((-0.06, 0, -0.10), (0.30, 0.17, 0.16), c),
         ball((0.24, 0, 0.16), h, c),
         ellipsoid((0.40, 0, 0.10), (0.11, 0.10, 0.085), c),
-        ball((0.50, 0, 0.13), 0.05, BLACK),
+        ball((0.50, 0, 0.13), 0.05, BLACK if c != BLACK else ROSE),
         frustum((-0.32, 0, -0.05), (-0.32 - 0.13 * s.tail, 0, 0.20 * s.tail), 0.045, c, 0.03),
         *pair(ellipsoid((0.20, 0.19, 0.14), (0.07, 0.04, 0.15), BROWN if c != BROWN else BLACK)),
         *_legs(c, 0.15, -0.26, 0.10, 0.065, -0.12, -0.50 * s.limb),
-        *eyes((0.37, 0.095, 0.235), 0.065),
+        *eyes((0.36, 0.095, 0.225), 0.085),
     ]
-    return Body(parts, ((0.23, 0, 0.16 + 0.88 * h), h), ((0.17, 0, 0.02), 0.16), (-0.10, 0, 0.05), upright=False)
+    return Body(
+        parts,
+        ((0.23, 0, 0.16 + 0.88 * h), h),
+        ((0.17, 0, 0.02), 0.16),
+        (-0.10, 0, 0.05),
+        upright=False,
+        scale=0.87,
+        lift=0.015,
+    )
 
 
 def cat(c: Vector, s: Style) -> Body:
@@ -49,9 +58,11 @@ def cat(c: Vector, s: Style) -> Body:
         frustum((-0.28, 0, -0.12), (-0.42, 0, 0.10 * s.tail), 0.04, c),
         frustum((-0.42, 0, 0.10 * s.tail), (-0.36, 0, 0.36 * s.tail), 0.04, c, 0.025),
         *_legs(c, 0.13, -0.22, 0.075, 0.05, -0.16, -0.50 * s.limb),
-        *eyes((0.345, 0.085, 0.175), 0.062, white=YELLOW if c != YELLOW else WHITE),
+        *eyes((0.33, 0.085, 0.175), 0.08),
     ]
-    return Body(parts, ((0.21, 0, 0.12 + 0.88 * h), h), ((0.15, 0, -0.01), 0.14), (-0.08, 0, -0.02), upright=False)
+    return Body(
+        parts, ((0.21, 0, 0.12 + 0.88 * h), h), ((0.15, 0, -0.01), 0.14), (-0.08, 0, -0.02), upright=False, scale=0.95
+    )
 
 
 def duck(c: Vector, s: Style) -> Body:
@@ -63,9 +74,11 @@ def duck(c: Vector, s: Style) -> Body:
         *pair(ellipsoid((-0.07, 0.20, -0.18), (0.20, 0.06, 0.11), c, pitch=-12)),
         ellipsoid((0.37, 0, 0.10), (0.12, 0.09, 0.035), ORANGE if c != ORANGE else YELLOW),
         *pair(ellipsoid((0.10, 0.10, -0.44), (0.13, 0.07, 0.03), ORANGE if c != ORANGE else YELLOW)),
-        *eyes((0.295, 0.095, 0.205), 0.058),
+        *eyes((0.28, 0.095, 0.195), 0.078),
     ]
-    return Body(parts, ((0.16, 0, 0.14 + 0.88 * h), h), ((0.13, 0, -0.02), 0.16), (-0.12, 0, -0.03), upright=False)
+    return Body(
+        parts, ((0.16, 0, 0.14 + 0.88 * h), h), ((0.13, 0, -0.02), 0.16), (-0.12, 0, -0.03), upright=False, scale=0.96
+    )
 
 
 def elephant(c: Vector, s: Style) -> Body:
@@ -79,27 +92,41 @@ def elephant(c: Vector, s: Style) -> Body:
         *pair(frustum((0.36, 0.10, 0.02), (0.48, 0.12, -0.08), 0.03, WHITE, 0.012)),
         frustum((-0.39, 0, -0.02), (-0.46, 0, -0.22 * s.tail), 0.025, c),
         *_legs(c, 0.10, -0.27, 0.12, 0.085, -0.12, -0.50 * s.limb),
-        *eyes((0.375, 0.105, 0.21), 0.055),
+        *eyes((0.36, 0.105, 0.20), 0.08),
     ]
     return Body(
-        parts, ((0.21, 0, 0.13 + 0.88 * h), h), ((0.16, 0, -0.02), 0.19), (-0.14, 0, 0.14), upright=False, scale=0.94
+        parts,
+        ((0.21, 0, 0.13 + 0.88 * h), h),
+        ((0.16, 0, -0.02), 0.22),
+        (-0.14, 0, 0.14),
+        upright=False,
+        scale=0.9,
+        lift=0.04,
     )
 
 
 def pig(c: Vector, s: Style) -> Body:
     h = 0.19 * s.head
-    snout = PINK if c != PINK else BROWN
+    snout = PINK if c != PINK else ROSE
     parts = [
         ellipsoid((-0.08, 0, -0.12), (0.32, 0.23, 0.22), c),
-        ball((0.24, 0, 0.05), h, c),
+        ball((0.24, 0, 0.07), h, c),
         frustum((0.36, 0, 0.02), (0.48, 0, 0.02), 0.10, snout),
         *pair(ball((0.475, 0.042, 0.025), 0.022, BLACK)),
         *pair(frustum((0.22, 0.12, 0.17), (0.28, 0.18, 0.31), 0.07, c, 0.0)),
         frustum((-0.38, 0, -0.06), (-0.47, 0, 0.03 * s.tail), 0.03, snout),
         *_legs(c, 0.13, -0.27, 0.12, 0.07, -0.20, -0.50 * s.limb),
-        *eyes((0.36, 0.10, 0.155), 0.055),
+        *eyes((0.35, 0.095, 0.17), 0.078),
     ]
-    return Body(parts, ((0.22, 0, 0.05 + 0.88 * h), h), ((0.16, 0, -0.06), 0.19), (-0.12, 0, 0.09), upright=False)
+    return Body(
+        parts,
+        ((0.22, 0, 0.07 + 0.92 * h), h),
+        ((0.16, 0, -0.06), 0.19),
+        (-0.12, 0, 0.09),
+        upright=False,
+        scale=0.92,
+        lift=0.04,
+    )
 
 
 def robot(c: Vector, s: Style) -> Body:
@@ -108,8 +135,8 @@ def robot(c: Vector, s: Style) -> Body:
     parts = [
         box((0, 0, -0.06), (0.24, 0.36, 0.36), c),
         box((0, 0, 0.14 + h), (2 * h, 2.2 * h, 2 * h), STEEL),
-        *pair(box((h, 0.07, 0.18 + h), (0.04, 0.09, 0.09), YELLOW)),
-        box((h, 0, 0.05 + h), (0.03, 0.20, 0.05), BLACK),
+        *eyes((h, 0.075, 0.17 + h), 0.062),
+        box((h, 0, 0.04 + h), (0.03, 0.20, 0.04), BLACK),
         box((0.12, 0, -0.02), (0.03, 0.20, 0.14), WHITE if c != WHITE else STEEL),
         *pair(frustum((0, 0.25, 0.08), (0, 0.25, -0.22), 0.055, STEEL), ball((0, 0.25, -0.24), 0.065, c)),
         *pair(box((0, 0.10, (foot - 0.24) / 2), (0.13, 0.12, -foot - 0.24), STEEL)),
@@ -128,7 +155,7 @@ def snowman(c: Vector, s: Style) -> Body:
         frustum((h - 0.02, 0, z), (h + 0.17 * s.tail, 0, z - 0.02), 0.045, ORANGE if c != ORANGE else RED, 0.0),
         *pair(frustum((0, 0.15, 0.05), (0, 0.42 * s.limb, 0.17), 0.022, BROWN if c != BROWN else BLACK)),
         *[ball((x, 0, zz), 0.03, BLACK if c != BLACK else WHITE) for x, zz in ((0.175, 0.05), (0.165, -0.06))],
-        *eyes((h * 0.84, 0.065, z + 0.06), 0.042, white=BLACK if c != BLACK else WHITE, pupil=BLACK),
+        *eyes((h * 0.84, 0.07, z + 0.05), 0.046 if c == WHITE else 0.06, white=BLACK if c == WHITE else WHITE),
     ]
     return Body(parts, ((0, 0, z + 0.88 * h), h), ((0, 0, 0.145), 0.14), (-0.17, 0, 0.0), scale=0.93)
 
@@ -146,7 +173,7 @@ def bear(c: Vector, s: Style) -> Body:
         *pair(ellipsoid((0.06, 0.24, -0.06), (0.07, 0.07, 0.15), c)),
         *pair(ellipsoid((0.10, 0.13, -0.42), (0.14, 0.085, 0.085 * s.limb), c)),
         ball((-0.20, 0, -0.26), 0.06 * s.tail, c),
-        *eyes((h * 0.88, 0.085, z + 0.05), 0.05),
+        *eyes((0.02 + h * 0.82, 0.085, z + 0.06), 0.072),
     ]
     return Body(parts, ((0.02, 0, z + 0.88 * h), h), ((0.01, 0, 0.09), 0.16), (-0.18, 0, -0.08), scale=0.87)
 
@@ -157,16 +184,16 @@ def rabbit(c: Vector, s: Style) -> Body:
     parts = [
         ellipsoid((-0.02, 0, -0.22), (0.19, 0.18, 0.22), c),
         ball((0.06, 0, z), h, c),
-        *pair(ellipsoid((0.02, 0.085, z + 0.27 * s.limb), (0.045, 0.06, 0.17), c)),
-        *pair(ellipsoid((0.055, 0.085, z + 0.27 * s.limb), (0.02, 0.03, 0.12), PINK if c != PINK else WHITE)),
+        *pair(ellipsoid((0.02, 0.12, z + 0.26 * s.limb), (0.045, 0.06, 0.17), c)),
+        *pair(ellipsoid((0.055, 0.12, z + 0.26 * s.limb), (0.02, 0.03, 0.12), PINK if c != PINK else WHITE)),
         ball((0.06 + h, 0, z - 0.03), 0.035, PINK if c != PINK else BLACK),
         box((0.05 + h, 0, z - 0.10), (0.03, 0.06, 0.06), WHITE if c != WHITE else STEEL),
         *pair(ellipsoid((0.12, 0.11, -0.45), (0.14, 0.065, 0.05), c)),
         *pair(ellipsoid((0.15, 0.11, -0.18), (0.06, 0.05, 0.11), c)),
         ball((-0.22, 0, -0.30), 0.075 * s.tail, WHITE if c != WHITE else PINK),
-        *eyes((0.06 + h * 0.84, 0.08, z + 0.05), 0.052),
+        *eyes((0.06 + h * 0.76, 0.08, z + 0.05), 0.07),
     ]
-    return Body(parts, ((0.04, 0, z + 0.88 * h), 0.8 * h), ((0.04, 0, 0.02), 0.14), (-0.20, 0, -0.16), scale=0.87)
+    return Body(parts, ((0.08, 0, z + 0.88 * h), 0.75 * h), ((0.04, 0, 0.02), 0.14), (-0.20, 0, -0.16), scale=0.87)
 
 
 def penguin(c: Vector, s: Style) -> Body:
@@ -181,7 +208,7 @@ def penguin(c: Vector, s: Style) -> Body:
         *pair(ellipsoid((-0.02, 0.24, -0.10), (0.07, 0.035, 0.20 * s.limb), c)),
         *pair(ellipsoid((0.11, 0.10, -0.46), (0.13, 0.08, 0.04), ORANGE if c != ORANGE else YELLOW)),
         frustum((-0.13, 0, -0.36), (-0.27 * s.tail, 0, -0.46), 0.08, c, 0.02),
-        *eyes((h * 0.9, 0.075, z + 0.05), 0.05),
+        *eyes((0.02 + h * 0.76, 0.075, z + 0.05), 0.068),
     ]
     return Body(parts, ((0.02, 0, z + 0.88 * h), h), ((0.01, 0, 0.12), 0.17), (-0.18, 0, -0.10), scale=0.87)
 
@@ -201,7 +228,7 @@ def frog(c: Vector, s: Style) -> Body:
         ),
         *eyes((0.23, 0.13, 0.08), h),
     ]
-    return Body(parts, ((0.12, 0, 0.03), 0.14), ((0.06, 0, -0.13), 0.21), (-0.14, 0, -0.10), upright=False, scale=0.9)
+    return Body(parts, ((0.05, 0, 0.045), 0.15), ((0.06, 0, -0.13), 0.21), (-0.14, 0, -0.10), upright=False, lift=0.1)
 
 
 def owl(c: Vector, s: Style) -> Body:

@@ -91,7 +91,7 @@ def build(toy: Toy, style: Style | None = None) -> list[Part]:
     kind, _ = KINDS[toy.kind]
     body = kind(COLORS[toy.color], style)
     worn = [part for worn in toy.worn for part in ACCESSORIES[worn.item](body, COLORS[worn.color])]
-    return [_scaled(part, body.scale, style.stretch) for part in body.parts + worn]
+    return [_placed(part, body, style.stretch) for part in body.parts + worn]
 
 
 def draw_toy(rng: torch.Generator, kinds: Sequence[str]) -> Toy:
@@ -108,9 +108,9 @@ def draw_toy(rng: torch.Generator, kinds: Sequence[str]) -> Toy:
     return Toy(kind, color, tuple(Worn(item, _draw_color(rng, other_than=color)) for item in items))
 
 
-def _scaled(part: Part, scale: float, stretch: Vector) -> Part:
-    factors = scale * np.array(stretch)
-    center = factors * (part.center + FLOOR) - FLOOR
+def _placed(part: Part, body: Body, stretch: Vector) -> Part:
+    factors = body.scale * np.array(stretch)
+    center = factors * (part.center + FLOOR) - FLOOR + np.array([0.0, 0.0, body.lift])
     return Part(part.shape, factors[:, None] * part.matrix, center, part.color, part.taper)
 
 

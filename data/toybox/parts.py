@@ -11,7 +11,7 @@ Vector = tuple[Number, Number, Number]
 
 ELLIPSOID, BOX, FRUSTUM = 0, 1, 2  # unit ball; [-1, 1]^3; z in [-1, 1], radius 1 below to `taper` above
 
-# The colours of captions, and three that only details have
+# The colours of captions, and those that only details have
 RED: Vector = (0.86, 0.09, 0.09)
 ORANGE: Vector = (0.98, 0.50, 0.06)
 YELLOW: Vector = (0.98, 0.86, 0.12)
@@ -25,6 +25,7 @@ BLACK: Vector = (0.09, 0.09, 0.10)
 GLASS: Vector = (0.60, 0.82, 0.93)
 STEEL: Vector = (0.70, 0.72, 0.75)
 CREAM: Vector = (0.96, 0.87, 0.68)
+ROSE: Vector = (0.85, 0.26, 0.48)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def frustum(start: Vector, end: Vector, radius: Number, color: Vector, end_radiu
 
 
 def wedge(center: Vector, size: Vector, color: Vector) -> Part:
-    """A gabled roof: the ridge runs along y. A box turned by 45 degrees whose lower half the walls hide."""
+    """A gable: the ridge runs along y. A box turned by 45 degrees whose lower half the walls hide."""
     turned = _pitched(45.0) @ np.diag([1.0, 1.0, 1.0]) / np.sqrt(2)
     return Part(BOX, np.diag(np.array(size) / 2) @ turned @ np.diag([1.0, np.sqrt(2), 1.0]), np.array(center), color)
 

@@ -21,32 +21,36 @@ LIGHT = np.array([0.8, 0.0, 0.6])
 
 def render(parts: Sequence[Part], cameras: Cameras, supersampling: int = 2) -> Float[Tensor, "b h w 4"]:
     """Colours composited over the grey background, and coverage as the fourth channel."""
-    inverse = np.stack([np.linalg.inv(p.matrix) for p in parts]).astype(np.float32)
+    matrix = np.stack([p.matrix for p in parts])
+    inverse = np.linalg.inv(matrix).astype(np.float32)
     center = np.stack([p.center for p in parts]).astype(np.float32)
     color = np.array([p.color for p in parts], dtype=np.float32)
     shape = np.array([p.shape for p in parts], dtype=np.int32)
     taper = np.array([p.taper for p in parts], dtype=np.float32)
+    reach = (matrix * np.maximum(1, taper)[:, None, None]).astype(np.float32)
     image = np.empty((len(cameras), cameras.height, cameras.width, 4), dtype=np.float32)
     half = np.tan(cameras.fov_y.numpy() / 2).astype(np.float32)
     c2w = cameras.c2w.numpy().astype(np.float32)
-    _render(c2w, half, inverse, center, color, shape, taper, LIGHT.astype(np.float32), supersampling, image)
+    _render(c2w, half, inverse, reach, center, color, shape, taper, LIGHT.astype(np.float32), supersampling, image)
     return torch.from_numpy(image)
 
 
 @cached_njit(parallel=True, fastmath=True)
-def _render(c2w, half, inverse, center, color, shape, taper, light, n_sub, image):
+def _render(c2w, half, inverse, reach, center, color, shape, taper, light, n_sub, image):
     """Fills image (b, h, w, 4) from b cameras, c2w (b, 4, 4) and half = tan(fov_y / 2) (b), by n_sub^2 rays a pixel.
 
-    Of p parts: inverse (p, 3, 3) takes world vectors to a part's own space, where it is a unit shape; center (p, 3);
-    color (p, 3); shape (p), its kind; taper (p), of frustums. light (3): unit vector to the light.
+    Of p parts: inverse (p, 3, 3) takes world vectors to a part's own space, where it is a unit shape; reach (p, 3, 3):
+    the half edges of a box around it, in columns; center (p, 3); color (p, 3); shape (p), its kind; taper (p), of
+    frustums. light (3): unit vector to the light.
     """
     n_images, height, width, _ = image.shape
     for row_index in prange(n_images * height):
         b, row = row_index // height, row_index % height
         origin = c2w[b, :3, 3]
+        parts = _along_row(c2w[b], half[b] * (1 - (2 * row + 1) / height), half[b] / height, reach, center)
         # The origin in each part's own space is shared by the whole row.
         local_origin = np.empty((len(shape), 3), dtype=np.float32)
-        for p in range(len(shape)):
+        for p in parts:
             for i in range(3):
                 local_origin[p, i] = 0.0
                 for j in range(3):
@@ -59,7 +63,7 @@ def _render(c2w, half, inverse, center, color, shape, taper, light, n_sub, image
                 dx = c2w[b, 0, 0] * x + c2w[b, 0, 1] * y - c2w[b, 0, 2]
                 dy = c2w[b, 1, 0] * x + c2w[b, 1, 1] * y - c2w[b, 1, 2]
                 dz = c2w[b, 2, 0] * x + c2w[b, 2, 1] * y - c2w[b, 2, 2]
-                hit, nx, ny, nz = _nearest(local_origin, dx, dy, dz, inverse, shape, taper)
+                hit, nx, ny, nz = _nearest(parts, local_origin, dx, dy, dz, inverse, shape, taper)
                 if hit < 0:
                     red += BACKGROUND
                     green += BACKGROUND
@@ -78,15 +82,42 @@ def _render(c2w, half, inverse, center, color, shape, taper, light, n_sub, image
             image[b, row, column, 3] = alpha * share
 
 
+@njit(fastmath=True)
+def _along_row(c2w, y, pixel, reach, center):
+    """The parts that rays of one picture row can meet: their boxes touch the plane of the row, `pixel` thick each side.
+
+    y: the row's height at distance 1 from the camera.
+    """
+    # The plane holds the camera's x axis and the ray through the row's middle, so that its normal is y axis + y z axis.
+    found = np.empty(len(center), dtype=np.int64)
+    count = 0
+    length = np.sqrt(1 + y * y)
+    for p in range(len(center)):
+        offset, extent, distance = 0.0, 0.0, 0.0
+        for i in range(3):
+            to_center = center[p, i] - c2w[i, 3]
+            offset += to_center * (c2w[i, 1] + y * c2w[i, 2])
+            distance += to_center * to_center
+        for k in range(3):
+            along = 0.0
+            for i in range(3):
+                along += reach[p, i, k] * (c2w[i, 1] + y * c2w[i, 2])
+            extent += abs(along)
+        if abs(offset) <= extent * (1 + pixel) + 2 * pixel * length * (np.sqrt(distance) + extent):
+            found[count] = p
+            count += 1
+    return found[:count]
+
+
 @njit(fastmath=True, inline="always")
-def _nearest(local_origin, dx, dy, dz, inverse, shape, taper):
-    """The first part along one ray and its unit world normal, (part, nx, ny, nz); part -1 if the ray meets none.
+def _nearest(parts, local_origin, dx, dy, dz, inverse, shape, taper):
+    """The first of `parts` along a ray and its unit world normal, (part, nx, ny, nz); part -1 if it meets none.
 
     local_origin (p, 3): the ray's origin in each part's own space; (dx, dy, dz): its world direction, of any length.
     """
     best, hit = np.float32(1e9), -1
     mx, my, mz = np.float32(0), np.float32(0), np.float32(0)
-    for p in range(len(shape)):
+    for p in parts:
         m = inverse[p]
         ox, oy, oz = local_origin[p, 0], local_origin[p, 1], local_origin[p, 2]
         ex = m[0, 0] * dx + m[0, 1] * dy + m[0, 2] * dz

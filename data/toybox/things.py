@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from data.toybox.body import Body, Style
 from data.toybox.parts import (
     BLACK,
@@ -28,15 +30,19 @@ from data.toybox.parts import (
 
 def house(c: Vector, s: Style) -> Body:
     roof = BROWN if c != BROWN else RED
+    run, rise = 0.42, 0.36 * s.head  # of a slope, from the eaves to the ridge
+    slope, length = math.degrees(math.atan2(rise, run)), math.hypot(run, rise)
+    gable, tiled = rise - 0.08, (length + 0.05, 0.82, 0.06)
     return Body([
         box((0, 0, -0.25), (0.60, 0.70, 0.50), c),
-        wedge((0, 0, 0.0), (0.86, 0.86, 0.66 * s.head), roof),
+        wedge((0, 0, 0), (0.60, 0.70, 2 * gable), c),
+        *[box((side * run / 2, 0, gable - rise / 2), tiled, roof, -side * slope) for side in (1, -1)],
         box((0.305, 0, -0.36), (0.02, 0.17, 0.28), roof),
         ball((0.32, 0.05, -0.37), 0.02, YELLOW if c != YELLOW else WHITE),
         *pair(box((0.305, 0.22, -0.25), (0.02, 0.14, 0.15), GLASS)),
         *pair(box((0, 0.355, -0.25), (0.16, 0.02, 0.16), GLASS)),
-        box((-0.16, 0.20, 0.25 * s.tail), (0.11, 0.11, 0.28), STEEL),
-    ], scale=0.84)  # fmt: skip
+        box((-0.16, 0.20, 0.20 * s.tail), (0.11, 0.11, 0.28), STEEL),
+    ], scale=0.9, lift=0.08)  # fmt: skip
 
 
 def chair(c: Vector, s: Style) -> Body:
@@ -48,7 +54,7 @@ def chair(c: Vector, s: Style) -> Body:
         box((-0.20, 0, 0.10), (0.05, 0.44, 0.09), c),
         ellipsoid((0.01, 0, -0.06), (0.19, 0.19, 0.05), CREAM if c not in (WHITE, YELLOW) else BROWN),
         *pair(*[box((x, 0.19, -0.31), (0.06, 0.06, 0.38 * s.limb), c) for x in (0.19, -0.19)]),
-    ])  # fmt: skip
+    ], scale=0.98, lift=0.01)  # fmt: skip
 
 
 def mushroom(c: Vector, s: Style) -> Body:
@@ -78,7 +84,7 @@ def table(c: Vector, s: Style) -> Body:
         *pair(*[box((x, 0.39, -0.23), (0.07, 0.07, 0.52 * s.limb), c) for x in (0.27, -0.27)]),
         box((0.27, 0, -0.03), (0.05, 0.50, 0.13), CREAM if c not in (WHITE, YELLOW) else BROWN),
         ball((0.31, 0, -0.03), 0.03, BLACK if c != BLACK else STEEL),
-    ], scale=0.74)  # fmt: skip
+    ], scale=0.91, lift=0.16)  # fmt: skip
 
 
 def lamp(c: Vector, s: Style) -> Body:
@@ -99,7 +105,7 @@ def bed(c: Vector, s: Style) -> Body:
         box((-0.46, 0, -0.14 * s.limb), (0.06, 0.58, 0.50 * s.head), BROWN if c != BROWN else CREAM),
         *pair(ellipsoid((-0.32, 0.13, -0.09), (0.09, 0.12, 0.05), CREAM if c != YELLOW else WHITE)),
         *pair(*[box((x, 0.24, -0.41), (0.07, 0.07, 0.12), BROWN if c != BROWN else CREAM) for x in (0.43, -0.43)]),
-    ], scale=0.78)  # fmt: skip
+    ], scale=0.905, lift=0.15)  # fmt: skip
 
 
 def cake(c: Vector, s: Style) -> Body:
@@ -122,7 +128,7 @@ def cake(c: Vector, s: Style) -> Body:
         *[ball((1.3 * x, 1.3 * y, -0.13), 0.05, cream) for x, y in ring],
         frustum((0, 0, 0.06), (0, 0, 0.26 * s.tail), 0.035, WHITE if c != WHITE else PINK),
         ellipsoid((0, 0, 0.31 * s.tail), (0.03, 0.03, 0.06), ORANGE),
-    ], scale=0.74)  # fmt: skip
+    ], scale=0.97, lift=0.16)  # fmt: skip
 
 
 def apple(c: Vector, s: Style) -> Body:
@@ -183,7 +189,7 @@ def castle(c: Vector, s: Style) -> Body:
         *[box((x, y, -0.03), (0.09, 0.09, 0.08), c) for x in (0.26, -0.26) for y in (-0.08, 0.08)],
         box((0.305, 0, -0.38), (0.02, 0.20, 0.24), BROWN if c != BROWN else BLACK),
         *pair(box((0.435, 0.30, -0.08), (0.02, 0.06, 0.12), BLACK if c != BLACK else GLASS)),
-    ], scale=0.69)  # fmt: skip
+    ], scale=0.85, lift=0.15)  # fmt: skip
 
 
 def hammer(c: Vector, s: Style) -> Body:
@@ -218,4 +224,4 @@ def mug(c: Vector, s: Style) -> Body:
             ((-0.46 * s.tail, 0, -0.26), (-0.24, 0, -0.30)))],
         *[ball((0.265, y, z), 0.06, WHITE if c != WHITE else RED)
           for y, z in ((0.05, -0.08), (-0.05, -0.08), (0, -0.15))],
-    ])  # fmt: skip
+    ], lift=0.03)  # fmt: skip

@@ -47,7 +47,7 @@ def bus(c: Vector, s: Style) -> Body:
         *pair(ball((0.49, 0.12, -0.19), 0.045, YELLOW if c != YELLOW else WHITE)),
         *pair(box((-0.495, 0.13, -0.18), (0.015, 0.07, 0.06), RED if c != RED else ORANGE)),
         *_wheels((0.30, -0.30), 0.17, -0.31, 0.11 * s.limb),
-    ])  # fmt: skip
+    ], scale=0.98, lift=0.05)  # fmt: skip
 
 
 def truck(c: Vector, s: Style) -> Body:
@@ -60,7 +60,7 @@ def truck(c: Vector, s: Style) -> Body:
         *pair(ball((0.46, 0.13, -0.20), 0.045, YELLOW if c != YELLOW else WHITE)),
         *pair(box((-0.47, 0.17, -0.20), (0.02, 0.06, 0.06), RED)),
         *_wheels((0.29, -0.12, -0.36), 0.18, -0.33, 0.105 * s.limb),
-    ])  # fmt: skip
+    ], scale=0.95, lift=0.06)  # fmt: skip
 
 
 def train(c: Vector, s: Style) -> Body:
@@ -74,7 +74,7 @@ def train(c: Vector, s: Style) -> Body:
         box((0.02, 0, -0.28), (0.92, 0.32, 0.06), STEEL),
         frustum((0.40, 0, -0.34), (0.50, 0, -0.34), 0.14, RED if c != RED else BLACK, 0.05),
         *_wheels((0.28, 0.02, -0.28), 0.17, -0.34, 0.10 * s.limb),
-    ])  # fmt: skip
+    ], scale=0.91, lift=0.04)  # fmt: skip
 
 
 def boat(c: Vector, s: Style) -> Body:

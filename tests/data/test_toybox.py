@@ -7,10 +7,12 @@ from data.toy_views import ToyViews
 from data.toybox.body import Style, draw_style
 from data.toybox.captions import FILLERS, VOCABULARY, caption, draw_caption, known_words, parse
 from data.toybox.grammar import COLORS, CREATURES, KINDS, Toy, Worn, build, draw_toy
-from data.toybox.parts import ball, box, frustum
+from data.toybox.parts import BOX, FRUSTUM, Part, ball, box, frustum
 from data.toybox.raycast import BACKGROUND, render
 from data.toybox.split import HELD_OUT, draw_training_toy, is_held_out
 from data.words import words_of
+
+NERF_RADIUS = 0.6  # conf/renderer/hashgrid.yaml: nothing exists beyond
 
 
 def test_every_caption_can_be_turned_back_into_its_toy(rng):
@@ -89,6 +91,33 @@ def test_toys_fit_the_picture_and_their_front_differs_from_their_back(kind):
     assert 0.04 < alpha.mean() < 0.5
     if kind not in ("cake", "apple", "cactus"):  # round things have no front
         assert (views[0] - views[2].flip(1)).abs().max() > 0.2
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_no_view_crops_a_toy_however_it_is_dressed_and_stretched(kind):
+    largest = [Style(1.06, limb, 1.06, (1.03, 1.03, 1.03)) for limb in (0.94, 1.06)]  # that `draw_style` can draw
+    wardrobe = [("hat",), ("crown",), ("scarf",), ("backpack", "hat")] if kind in CREATURES else [()]
+    nearest = turntable(5, 64, fov=45.0, framing=0.68 * (1 - 0.03))  # `FourViews` comes no closer
+    for items in wardrobe:
+        for style in (None, *largest):
+            parts = build(Toy(kind, KINDS[kind][1], tuple(Worn(item, "red") for item in items)), style)
+            assert max(_reach(part) for part in parts) <= NERF_RADIUS
+            alpha = render(parts, nearest, supersampling=1)[..., 3]
+            assert torch.cat([alpha[:, 0], alpha[:, -1], alpha[:, :, 0], alpha[:, :, -1]]).max() == 0
+
+
+def _reach(part: Part) -> float:
+    """How far the points of a part, many of its surface, lie from the origin at most."""
+    angle = torch.linspace(0, 2 * torch.pi, 33)
+    x, y = angle.cos(), angle.sin()
+    circle = lambda radius, height: torch.stack([radius * x, radius * y, torch.full_like(x, height)], dim=1)
+    if part.shape == BOX:
+        points = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 3)
+    elif part.shape == FRUSTUM:
+        points = torch.cat([circle(1.0, -1.0), circle(part.taper, 1.0)])
+    else:
+        points = torch.cat([circle((1 - z * z) ** 0.5, z) for z in torch.linspace(-1, 1, 13).tolist()])
+    return float((points @ torch.from_numpy(part.matrix).float().T + torch.from_numpy(part.center)).norm(dim=1).max())
 
 
 def test_a_ball_covers_the_disc_that_geometry_says():

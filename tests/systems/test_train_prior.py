@@ -5,13 +5,11 @@ from pytorch_lightning import Callback
 
 from data.samplers import FourViews, Orbit
 from data.toy_views import ToyViews
-from data.toybox.split import is_held_out
 from guidance.autoencoder import Autoencoder
 from guidance.camera_unet import CameraUNet
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.multiview import inflate, set_view_count
 from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, WordTokenizer
-from systems.dataloader import steps_loader
 from systems.latent_cache import build_cache, cached
 from systems.mini_networks import (
     load_unet,
@@ -61,7 +59,7 @@ def fit(system, max_steps=4, ckpt_path=None, callbacks=()):
         max_steps=max_steps, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, callbacks=list(callbacks),
     )  # fmt: skip
-    trainer.fit(system, steps_loader(4), ckpt_path=ckpt_path)
+    trainer.fit(system, ckpt_path=ckpt_path)
     return trainer
 
 
@@ -108,19 +106,20 @@ def test_interrupted_training_resumes_bit_equal(autoencoder, views, tmp_path):
 
 
 def test_a_cache_of_another_autoencoder_is_not_used(autoencoder, views, tmp_path):
-    first = cached(tmp_path / "c.pt", views, Autoencoder(autoencoder), 16, 0)
+    words = new_tokenizer()
+    first = cached(tmp_path / "c.pt", views, Autoencoder(autoencoder), words, 16, 0)
     other = new_autoencoder((8, 8, 8), seed=1)
     other.register_to_config(latents_mean=[0.0] * 4, latents_std=[1.0] * 4)
-    again = cached(tmp_path / "c.pt", views, Autoencoder(other), 16, 0)
+    again = cached(tmp_path / "c.pt", views, Autoencoder(other), words, 16, 0)
     assert not torch.equal(first.latents, again.latents)
 
 
 def _inflated(system):
     system.denoiser.unet = inflate(system.denoiser.unet)
-    system.average.module.unet = inflate(system.average.module.unet)
+    system.average.unet = inflate(system.average.unet)
     system.average.requires_grad_(False)
     torch.manual_seed(0)
-    for unet in (system.denoiser.unet, system.average.module.unet):
+    for unet in (system.denoiser.unet, system.average.unet):
         for name, parameter in unet.named_parameters():
             if name.startswith("class_embedding.linear_1"):
                 torch.nn.init.constant_(parameter, 0.01)
@@ -132,16 +131,24 @@ def test_checkpoints_hold_no_frozen_autoencoder(autoencoder, views, tmp_path):
     assert not any("autoencoder" in name for name in names)
 
 
-def test_the_cache_is_the_same_from_disk_and_holds_no_held_out_toy(autoencoder, views, tmp_path):
-    first = cached(tmp_path / "c.pt", views, Autoencoder(autoencoder), 16, 0)
-    again = cached(tmp_path / "c.pt", views, Autoencoder(autoencoder), 16, 0)
-    assert torch.equal(first.latents, again.latents) and first.toys == again.toys
-    assert first.latents.shape == (16, 4, 4, 16, 16)
-    assert not any(is_held_out(toy) for toy in first.toys)
+def test_the_cache_is_the_same_from_disk_and_from_other_processes(autoencoder, views, tmp_path):
+    make = lambda path, workers: cached(path, views, Autoencoder(autoencoder), new_tokenizer(), 40, 0, workers)
+    first, again, by_workers = make(tmp_path / "a.pt", 0), make(tmp_path / "a.pt", 0), make(tmp_path / "b.pt", 2)
+    assert first.latents.shape == (40, 4, 4, 16, 16)
+    for name, tensor in first.tensors().items():
+        assert torch.equal(tensor, again.tensors()[name]) and torch.equal(tensor, by_workers.tensors()[name])
+
+
+def test_captions_in_the_cache_say_when_the_background_is_colorful(autoencoder, views, rng):
+    words = new_tokenizer()
+    cache = build_cache(views, Autoencoder(autoencoder), words, 32, 0)
+    colorful = words(["background"])[0, 1]
+    mentioned = (cache.ids == colorful).any(dim=2)
+    assert torch.equal(mentioned.all(dim=1), mentioned.any(dim=1)) and 0 < mentioned[:, 0].sum() < 32
 
 
 def test_pictures_are_frontal_as_often_as_asked(autoencoder, views, rng):
-    cache = build_cache(views, Autoencoder(autoencoder), 32, 0)
+    cache = build_cache(views, Autoencoder(autoencoder), new_tokenizer(), 32, 0)
     camera = cache.draw_pictures(2000, 0.8, rng).camera.reshape(-1, 4, 4)
     azimuth = torch.atan2(camera[:, 1, 3], camera[:, 0, 3])
     assert float((azimuth.abs() <= torch.pi / 4).float().mean()) == pytest.approx(0.85, abs=0.03)
