@@ -38,7 +38,7 @@ class PromptEmbeddings:
 class PromptProcessor:
     """The same words for every view.
 
-    suffix: appended for multi-view priors, which have learned that it means a rendered object.
+    suffix: appended; the embedded priors and MVDream have learned that ", 3d asset" means a rendered object.
     unknown: what to do about words that the prior has not learned.
     cache_dir: where embeddings are kept between runs, so that the text encoder need not be loaded.
     """
@@ -58,12 +58,11 @@ class PromptProcessor:
         self.cache_dir = Path(cache_dir).expanduser()
 
     def __call__(self, prior: TextPrior) -> PromptEmbeddings:
-        multi_view = prior.n_view > 1
-        texts = [self.prompt + (self.suffix if multi_view else ""), self.negative_prompt]
+        texts = [self.prompt + self.suffix, self.negative_prompt]
         for text in texts:
             check_words(text, prior.vocabulary, self.unknown)
         positive, negative = encode_cached(prior, texts, self.cache_dir).split(1)
-        return PromptEmbeddings(positive, negative, multi_view)
+        return PromptEmbeddings(positive, negative, multi_view=prior.n_view > 1)
 
 
 def encode_cached(prior: TextPrior, texts: list[str], cache_dir: Path) -> Float[Tensor, "b l d"]:

@@ -36,9 +36,9 @@ def test_every_view_gets_the_sentence_with_the_suffix_and_its_camera(prior, came
     torch.testing.assert_close(uncond.camera, condition(cameras))
 
 
-def test_a_2d_prior_gets_neither_suffix_nor_camera(prior_2d, cameras, tmp_path):
+def test_a_2d_prior_gets_the_suffix_but_no_camera(prior_2d, cameras, tmp_path):
     cond, uncond = PromptProcessor("a red dog", cache_dir=str(tmp_path))(prior_2d).at(cameras)
-    torch.testing.assert_close(cond.text[:1], prior_2d.encode_text(["a red dog"]))
+    torch.testing.assert_close(cond.text[:1], prior_2d.encode_text(["a red dog, 3d asset"]))
     assert cond.camera is None
     assert uncond.camera is None
 
