@@ -82,7 +82,7 @@ class ImplicitVolume(nn.Module):
     ) -> None:
         super().__init__()
         self.encoding = encoding
-        self.network = MLP(encoding.n_output, 1 + n_features, hidden, n_hidden, seed)
+        self.network = MLP(encoding.n_output, 1 + n_features, hidden, n_hidden, seed, encoding.backend)
         self.density_bias = density_bias
         self.radius = radius
         self.normal_step = normal_step

@@ -125,6 +125,7 @@ class HashGrid(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        self.backend = backend
         self.levels = Levels.geometric(n_levels, base_resolution, finest_resolution, log2_table_size)
         self.n_output = n_levels * n_features
         generator = torch.Generator().manual_seed(seed)
