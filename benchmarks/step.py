@@ -1,7 +1,7 @@
 """Where the time of a distillation step goes: python -m benchmarks.step [--threads 2] [--out FILE] [override ...]
 
-Trains the default run for some steps, timing its parts inside the real step, early (32 x 32) and late (64 x 64); with
-the numba kernels and, for fewer steps, with their torch definitions.
+Makes the default run, whole, without its pictures and checkpoints, and times the parts inside its real steps: so the
+late steps see a late field. Overrides are those of launch.py, e.g. quality=draft or renderer.backend=torch.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import argparse
 import json
 import statistics
 import sys
+import tempfile
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,105 +29,119 @@ from systems.torchvision_shim import define_missing_ops
 
 define_missing_ops()  # before Lightning, which imports torchvision
 
-from pytorch_lightning import Callback, Trainer  # noqa: E402
+from pytorch_lightning import Callback  # noqa: E402
 
 from systems.text_to_3d import TextTo3D  # noqa: E402
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-PARTS = ("render", "encode", "UNet", "backward", "optimiser")
-WARMUP = 3  # steps at the beginning of a phase
-SHARE = {"numba": 1.0, "torch": 0.05}  # of the steps: torch takes so long that fewer are enough
-Times = dict[str, list[float]]
-Results = dict[str, dict[str, float]]  # phase -> part -> milliseconds
-
-
-def timed(name: str, times: Times, function: Callable) -> Callable:
-    """`function`, its seconds added to `times[name]`."""
-
-    def wrapper(*args, **kwargs):
-        start = time.perf_counter()
-        result = function(*args, **kwargs)
-        times[name].append(time.perf_counter() - start)
-        return result
-
-    return wrapper
-
-
-def build(overrides: list[str]) -> TextTo3D:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", ["prompt=a red dog wearing a blue hat", "device=cpu", *overrides])
-    find_prior(config.prior.path)
-    return instantiate(config.system, _convert_="all")
-
-
-def watch(system: TextTo3D, times: Times) -> None:
-    prior = system.guidance.prior
-    prior.encode = timed("encode", times, prior.encode)
-    prior.predict_noise = timed("UNet", times, prior.predict_noise)
-    system.renderer.forward = timed("render", times, system.renderer.forward)
+INSIDE_GUIDANCE = ("encode", "UNet", "decode")
+PARTS = (
+    "cameras", "occupancy", "render", *INSIDE_GUIDANCE, "guidance, the rest", "losses", "backward", "optimiser",
+    "Lightning and the log",
+)  # fmt: skip
+WARMUP = 16  # steps: the first ones load compiled kernels
+PERIOD = 16  # steps from one update of the occupancy grid to the next
+RATIO, TARGET = "step / (UNet + encode)", 1.8
 
 
 class Clock(Callback):
-    """Sorts the times of the parts and of the whole step by phase; the first steps of a phase warm up."""
+    """Seconds of each part in each step. The whole step lasts from one batch to the next, so nothing is left out."""
 
-    def __init__(self, watched: Times, half: int) -> None:
-        self.watched, self.half = watched, half
-        self.phases: dict[str, Times] = {"early, 32 x 32": defaultdict(list), "late, 64 x 64": defaultdict(list)}
+    def __init__(self, system: TextTo3D) -> None:
+        self.now: Counter[str] = Counter()
+        self.steps: list[Counter[str]] = []
+        self.sizes: list[int] = []
+        prior, guidance = system.guidance.prior, type(system.guidance)
+        self._watch("cameras", system.sampler, "draw")
+        self._watch("occupancy", system.renderer, "update")
+        self._watch("render", system.renderer, "forward")
+        self._watch("encode", prior, "encode")
+        self._watch("UNet", prior, "predict_noise")
+        self._watch("decode", prior, "decode")
+        self._watch("guidance", guidance, "__call__")
+        for kind in {type(loss) for loss in system.losses.values()}:
+            self._watch("losses", kind, "__call__")
+
+    def _watch(self, part: str, owner: object, name: str) -> None:
+        function: Callable = getattr(owner, name)
+
+        def timed(*args, **kwargs):
+            start = time.perf_counter()
+            result = function(*args, **kwargs)
+            self.now[part] += time.perf_counter() - start
+            return result
+
+        setattr(owner, name, timed)
+
+    def on_train_start(self, trainer, pl_module) -> None:
+        trainer.optimizers[0].register_step_post_hook(self._after_optimiser)
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
-        self.watched.clear()
+        if trainer.global_step > 0:
+            self._close()
         self.begin = time.perf_counter()
 
     def on_before_backward(self, trainer, pl_module, loss) -> None:
-        self.before = time.perf_counter()
+        self.sizes.append(pl_module.sampler.size)
+        self.backward_begin = time.perf_counter()
 
     def on_after_backward(self, trainer, pl_module) -> None:
-        self.after = time.perf_counter()
-        self.watched["backward"].append(self.after - self.before)
+        self.backward_end = time.perf_counter()
+        self.now["backward"] += self.backward_end - self.backward_begin
 
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        end = time.perf_counter()
-        self.watched["optimiser"].append(end - self.after)
-        self.watched["step"].append(end - self.begin)
-        step = trainer.global_step - 1
-        if step % self.half >= WARMUP:
-            phase = list(self.phases.values())[step // self.half]
-            for name, values in self.watched.items():
-                phase[name].append(sum(values))
+    def _after_optimiser(self, optimizer, args, kwargs) -> None:
+        """Its step calls back for the gradients; what follows them is its own."""
+        self.now["optimiser"] += time.perf_counter() - self.backward_end
+
+    def on_train_end(self, trainer, pl_module) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        now, self.now = self.now, Counter()
+        now["step"] = time.perf_counter() - self.begin
+        now["guidance, the rest"] = now.pop("guidance") - sum(now[part] for part in INSIDE_GUIDANCE)
+        now["Lightning and the log"] = now["step"] - sum(now[part] for part in PARTS[:-1])
+        self.steps.append(now)
 
 
-def summary(times: Times) -> dict[str, float]:
-    """Median milliseconds of each part, and the step over its UNet and encoder forward."""
-    table = {name: 1e3 * statistics.median(times[name]) for name in (*PARTS, "step")}
-    table["step / (UNet + encode)"] = table["step"] / (table["UNet"] + table["encode"])
-    table["share of the UNet"] = table["UNet"] / table["step"]
+def summary(steps: list[Counter[str]]) -> dict[str, float]:
+    """Milliseconds of each part, and the ratio. Median over periods of the occupancy grid of the mean step in each: so
+    what happens once a period counts its share, and another process on the machine counts little."""
+    periods = [steps[i : i + PERIOD] for i in range(0, len(steps), PERIOD)]
+    table = {
+        part: 1e3 * statistics.median(statistics.fmean(step[part] for step in period) for period in periods)
+        for part in (*PARTS, "step")
+    }
+    table[RATIO] = table["step"] / (table["UNet"] + table["encode"])
     return table
 
 
-def measure(backend: str, steps: int, overrides: list[str]) -> Results:
-    """Trains for `steps` timed steps in each phase."""
-    half = WARMUP + steps
-    system = build([f"trainer.max_steps={2 * half}", f"renderer.backend={backend}", *overrides])
-    watched: Times = defaultdict(list)
-    watch(system, watched)
-    clock = Clock(watched, half)
-    trainer = Trainer(
-        max_steps=2 * half, accelerator="cpu", callbacks=[clock], logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False,
-    )  # fmt: skip
-    trainer.fit(system)
-    return {phase: summary(part) for phase, part in clock.phases.items()}
+def measure(overrides: list[str]) -> dict[str, dict[str, float]]:
+    """Phase -> part -> milliseconds. A phase is what renders at one size."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", ["prompt=a red dog wearing a blue hat", "device=cpu", *overrides])
+    find_prior(config.prior.path)
+    system = instantiate(config.system, _convert_="all")
+    clock = Clock(system)
+    config.trainer.callbacks = [config.progress]  # metrics.csv is part of every step
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = instantiate(config.trainer, _convert_="all")(default_root_dir=folder, accelerator="cpu")
+        trainer.callbacks.append(clock)
+        trainer.fit(system)
+    steps, sizes = clock.steps[WARMUP:], clock.sizes[WARMUP:]
+    phases = {f"{n} x {n}": [step for step, size in zip(steps, sizes, strict=True) if size == n] for n in set(sizes)}
+    return {name: summary(part) for name, part in [*sorted(phases.items()), ("whole run", steps)]}
 
 
-def show(results: dict[str, Results], title: str) -> None:
-    columns = {f"{backend}, {phase}": part for backend, by in results.items() for phase, part in by.items()}
-    table = Table("", *columns, title=title)
-    for name in next(iter(columns.values())):
-        table.add_row(name, *[f"{part[name]:.2f}" for part in columns.values()])
+def show(results: dict[str, dict[str, float]], title: str) -> None:
+    table = Table("", title=title)
+    for phase in results:
+        table.add_column(phase, justify="right")
+    for part in next(iter(results.values())):
+        if part == "step":
+            table.add_section()
+        table.add_row(part, *[f"{phase[part]:.2f}" for phase in results.values()])
     Console().print(table)
-    for phase in results["numba"]:
-        ratio = results["torch"][phase]["step"] / results["numba"][phase]["step"]
-        print(f"{phase}: a step with torch's kernels takes {ratio:.1f} times as long as with numba's")
 
 
 def positive(text: str) -> int:
@@ -138,19 +153,19 @@ def positive(text: str) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=positive, default=2)
-    parser.add_argument("--steps", type=positive, default=290, help="timed, in each of the two phases")
     parser.add_argument("--out", type=Path)
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     numba.set_num_threads(min(args.threads, numba.config.NUMBA_NUM_THREADS))
-    steps = {backend: max(1, round(share * args.steps)) for backend, share in SHARE.items()}
     try:
-        results = {backend: measure(backend, n, args.overrides) for backend, n in steps.items()}
+        results = measure(args.overrides)
     except UserError as error:
         print(f"benchmarks.step: {error}", file=sys.stderr)
         return 2
-    show(results, f"milliseconds, median of {steps['numba']} and {steps['torch']} steps, {args.threads} threads")
+    show(results, f"milliseconds of a step, {args.threads} threads")
+    ratio = results["whole run"][RATIO]
+    print(f"A step takes {ratio:.2f} times its UNet and encoder forward; the target is {TARGET} at most.")
     if args.out:
         args.out.write_text(json.dumps(results, indent=2) + "\n")
     return 0

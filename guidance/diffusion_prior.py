@@ -99,7 +99,7 @@ class DiffusionPrior:
     def _freeze(self, kind: type[Module]) -> Callable[[Path], Module]:
         def load(part: Path) -> Module:
             module = kind.from_pretrained(part, torch_dtype=self._dtype, local_files_only=True)
-            return module.to(self.device).eval().requires_grad_(False)
+            return module.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
         return load
 

@@ -25,9 +25,15 @@ class FieldSample:
 class Geometry(Protocol):
     radius: float  # nothing exists outside the sphere |x| <= radius
 
-    def density(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]: ...
+    def encode(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
+        """What the geometry wants to be told again when it is asked about the same points: saves looking it up."""
+        ...
 
-    def __call__(self, x: Float[Tensor, "n 3"], with_normal: bool = False) -> FieldSample: ...
+    def density(self, x: Float[Tensor, "n 3"], code: Float[Tensor, "n c"] | None = None) -> Float[Tensor, "n"]: ...
+
+    def __call__(
+        self, x: Float[Tensor, "n 3"], with_normal: bool = False, code: Float[Tensor, "n c"] | None = None
+    ) -> FieldSample: ...
 
 
 @runtime_checkable
@@ -76,16 +82,21 @@ class ImplicitVolume(nn.Module):
     ) -> None:
         super().__init__()
         self.encoding = encoding
-        self.network = MLP(encoding.n_output, 1 + n_features, hidden, n_hidden, seed)
+        self.network = MLP(encoding.n_output, 1 + n_features, hidden, n_hidden, seed, encoding.backend)
         self.density_bias = density_bias
         self.radius = radius
         self.normal_step = normal_step
 
-    def density(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
-        return self._activate(self._network(x)[:, 0], x)
+    def encode(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
+        return self.encoding(self._unit(x))
 
-    def forward(self, x: Float[Tensor, "n 3"], with_normal: bool = False) -> FieldSample:
-        raw = self._network(x)
+    def density(self, x: Float[Tensor, "n 3"], code: Float[Tensor, "n c"] | None = None) -> Float[Tensor, "n"]:
+        return self._activate(self._network(x, code)[:, 0], x)
+
+    def forward(
+        self, x: Float[Tensor, "n 3"], with_normal: bool = False, code: Float[Tensor, "n c"] | None = None
+    ) -> FieldSample:
+        raw = self._network(x, code)
         normal = self.normal(x) if with_normal else None
         return FieldSample(self._activate(raw[:, 0], x), raw[:, 1:], normal)
 
@@ -96,8 +107,11 @@ class ImplicitVolume(nn.Module):
         plus, minus = self.density(neighbours.flatten(0, 1)).view(-1, 2, 3).unbind(dim=1)
         return nn.functional.normalize(minus - plus, dim=-1)
 
-    def _network(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n o"]:
-        return self.network(self.encoding(x / (2 * self.radius) + 0.5))
+    def _network(self, x: Float[Tensor, "n 3"], code: Float[Tensor, "n c"] | None) -> Float[Tensor, "n o"]:
+        return self.network(self.encoding(self._unit(x), code))
+
+    def _unit(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        return x / (2 * self.radius) + 0.5
 
     def _activate(self, raw: Float[Tensor, "n"], x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         return nn.functional.softplus(raw + self.density_bias(x))

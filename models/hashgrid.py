@@ -43,15 +43,25 @@ class Levels:
 
 @runtime_checkable
 class Encode(Protocol):
-    def __call__(self, x: Float[Tensor, "n 3"], tables: Float[Tensor, "e k"], levels: Levels) -> Float[Tensor, "n f"]:
+    def __call__(
+        self,
+        x: Float[Tensor, "n 3"],
+        tables: Float[Tensor, "e k"],
+        levels: Levels,
+        known: Float[Tensor, "n f"] | None = None,
+    ) -> Float[Tensor, "n f"]:
         """Trilinearly interpolated table entries, k features per level, f = l * k, coarse levels first.
 
-        Points outside the unit cube take the value of the nearest point on its faces.
+        Points outside the unit cube take the value of the nearest point on its faces. known: this function's value at
+        x, computed before without gradient; an implementation may return it, with its gradient, instead of reading
+        the tables again.
         """
         ...
 
 
-def encode_torch(x: Float[Tensor, "n 3"], tables: Float[Tensor, "e k"], levels: Levels) -> Float[Tensor, "n f"]:
+def encode_torch(
+    x: Float[Tensor, "n 3"], tables: Float[Tensor, "e k"], levels: Levels, known: Float[Tensor, "n f"] | None = None
+) -> Float[Tensor, "n f"]:
     """The definition. Per level: p = x * scale + 1/2, the 8 vertices around p, their entries weighted trilinearly."""
     corners = torch.tensor([[c & 1, c >> 1 & 1, c >> 2] for c in range(8)], device=x.device)
     features = []
@@ -115,6 +125,7 @@ class HashGrid(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        self.backend = backend
         self.levels = Levels.geometric(n_levels, base_resolution, finest_resolution, log2_table_size)
         self.n_output = n_levels * n_features
         generator = torch.Generator().manual_seed(seed)
@@ -123,5 +134,7 @@ class HashGrid(nn.Module):
         numba = NUMBA if n_features == 2 else NUMBA_OTHER_WIDTH
         self._encode = choose(backend, encode_torch, numba, TINYCUDANN)
 
-    def forward(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n f"]:
-        return self._encode.of(x)(x, self.tables, self.levels)
+    def forward(self, x: Float[Tensor, "n 3"], known: Float[Tensor, "n f"] | None = None) -> Float[Tensor, "n f"]:
+        if known is not None and not torch.is_grad_enabled():
+            return known
+        return self._encode.of(x)(x, self.tables, self.levels, known)

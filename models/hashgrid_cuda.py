@@ -14,7 +14,13 @@ class TinyCudaEncode:
     def __init__(self) -> None:
         self._encoding: torch.nn.Module | None = None  # no parameters of ours: they are handed in at every call
 
-    def __call__(self, x: Float[Tensor, "n 3"], tables: Float[Tensor, "e k"], levels: Levels) -> Float[Tensor, "n f"]:
+    def __call__(
+        self,
+        x: Float[Tensor, "n 3"],
+        tables: Float[Tensor, "e k"],
+        levels: Levels,
+        known: Float[Tensor, "n f"] | None = None,
+    ) -> Float[Tensor, "n f"]:
         if self._encoding is None:
             self._encoding = _build(levels, tables.shape[1])
         return torch.func.functional_call(self._encoding, {"params": tables.flatten()}, (x,))

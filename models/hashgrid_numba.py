@@ -102,18 +102,20 @@ def _backward(x, gradient, scale, resolution, offset, size, hashed, tables):
 
 class _Encode(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, tables: Tensor, levels: Levels) -> Tensor:
+    def forward(ctx: Any, x: Tensor, tables: Tensor, levels: Levels, known: Tensor | None) -> Tensor:
         ctx.x, ctx.levels, ctx.n_entries = x, levels, len(tables)
+        if known is not None:
+            return known.view_as(known)
         features = torch.empty(2 * len(levels.scale), len(x))
         _forward(x.numpy(), tables.numpy(), *_layout(levels), features.numpy())
         return features.t()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None, None]:
         tables = torch.zeros(ctx.n_entries, 2)
         _backward(ctx.x.numpy(), gradient.t().contiguous().numpy(), *_layout(ctx.levels), tables.numpy())
-        return None, tables, None
+        return None, tables, None, None
 
 
 def _layout(levels: Levels) -> list[np.ndarray]:
@@ -122,8 +124,10 @@ def _layout(levels: Levels) -> list[np.ndarray]:
     return [levels.scale, *unsigned, levels.hashed]
 
 
-def encode_numba(x: Float[Tensor, "n 3"], tables: Float[Tensor, "e k"], levels: Levels) -> Float[Tensor, "n f"]:
+def encode_numba(
+    x: Float[Tensor, "n 3"], tables: Float[Tensor, "e k"], levels: Levels, known: Float[Tensor, "n f"] | None = None
+) -> Float[Tensor, "n f"]:
     """Differentiable in the tables, not in x."""
     assert tables.shape[1] == 2, "the numba encoding is written for 2 features per level"
     assert not x.requires_grad, "the numba encoding has no gradient with respect to the points"
-    return _Encode.apply(x.contiguous(), tables, levels)
+    return _Encode.apply(x.contiguous(), tables, levels, known)

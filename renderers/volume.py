@@ -96,10 +96,10 @@ class Volume(nn.Module):
     def _render(self, scene: Scene, rays: _Rays, light: Light) -> tuple[Float[Tensor, "r c"], RaySamples]:
         """Channels: red, green, blue, opacity, depth, and the normal if there is one."""
         kernels = self._kernels.of(rays.origins)
-        segments = self._visible(scene, rays)
+        segments, code = self._visible(scene, rays)
         directions = rays.directions.index_select(0, segments.ray)
         points = _points(rays, segments)
-        field = scene.geometry(points, with_normal=self.normals or light.diffuse > 0)
+        field = scene.geometry(points, with_normal=self.normals or light.diffuse > 0, code=code)
         color = scene.material(field.features, points, field.normal, light.on(rays.image.index_select(0, segments.ray)))
         t = segments.t_middle[:, None]
         values = [color, torch.ones_like(t), t] + ([] if field.normal is None else [field.normal])
@@ -111,14 +111,19 @@ class Volume(nn.Module):
         return image, samples
 
     @torch.no_grad()
-    def _visible(self, scene: Scene, rays: _Rays) -> Segments:
+    def _visible(self, scene: Scene, rays: _Rays) -> tuple[Segments, Float[Tensor, "s c"]]:
+        """Also what the geometry has looked up about them."""
         kernels = self._kernels.of(rays.origins)
         segments = kernels.march(
             rays.origins, rays.directions, rays.jitter, self.occupancy.occupied, self.radius, self.step
         )
-        density = scene.geometry.density(_points(rays, segments))
+        points = _points(rays, segments)
+        code = scene.geometry.encode(points)
+        density = scene.geometry.density(points, code)
         threshold = min(self.alpha_threshold, self.occupancy.alpha.mean().item())
-        return segments[kernels.visible(density, segments, threshold, self.stop_below)]
+        keep = kernels.visible(density, segments, threshold, self.stop_below)
+        # Codes come point by point or feature by feature in memory: rows of the transpose stay together
+        return segments[keep], code.t().index_select(1, keep.nonzero()[:, 0]).t()
 
 
 def _points(rays: _Rays, segments: Segments) -> Float[Tensor, "s 3"]:

@@ -98,7 +98,7 @@ class TextTo3D(LightningModule):
                 raise UserError(f"system.learning_rates has none for {name}; it has {', '.join(groups)}")
             groups[max(fitting, key=len)].append(parameter)
         options = [{"params": groups[prefix], "lr": lr} for prefix, lr in self.learning_rates.items() if groups[prefix]]
-        return torch.optim.AdamW(options, betas=self.betas, eps=1e-15, weight_decay=self.weight_decay)
+        return torch.optim.AdamW(options, betas=self.betas, eps=1e-15, weight_decay=self.weight_decay, fused=True)
 
     def train_dataloader(self) -> DataLoader:
         return steps_loader(self.max_steps)

@@ -25,7 +25,10 @@ class Balls:
     edge: float = 0.002
     radius: float = 0.6
 
-    def density(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+    def encode(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 0"]:
+        return x[:, :0]
+
+    def density(self, x: Float[Tensor, "n 3"], code: Tensor | None = None) -> Float[Tensor, "n"]:
         distance = torch.stack(
             [(x - torch.tensor(c)).norm(dim=-1) - r for c, r in zip(self.centers, self.radii, strict=True)]
         )
@@ -33,7 +36,7 @@ class Balls:
         inside = inside * (x.norm(dim=-1) >= self.hollow)
         return self.fog + self.solid * inside
 
-    def __call__(self, x: Float[Tensor, "n 3"], with_normal: bool = False) -> FieldSample:
+    def __call__(self, x: Float[Tensor, "n 3"], with_normal: bool = False, code: Tensor | None = None) -> FieldSample:
         features = torch.where(x[:, :1] > 0, 20.0, -20.0).expand(-1, 3)
         return FieldSample(self.density(x), features, None)
 

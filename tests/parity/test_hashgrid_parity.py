@@ -34,6 +34,14 @@ def test_encoding_equals_its_definition(backend: Backend, grid: dict[str, int], 
         torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_known_features_are_taken_and_have_the_same_gradient(rng: torch.Generator) -> None:
+    encoding, points = HashGrid(backend="numba"), torch.rand(5000, 3, generator=rng)
+    features = encoding(points)
+    known = encoding(points, features.detach())
+    gradients = [torch.autograd.grad(value.square().sum(), encoding.tables)[0] for value in (features, known)]
+    assert torch.equal(known, features) and torch.equal(*gradients)
+
+
 def test_two_runs_are_bit_equal(rng: torch.Generator) -> None:
     points = torch.rand(30000, 3, generator=rng)
     first, second = run("numba", {}, points), run("numba", {}, points)

@@ -26,10 +26,13 @@ class RedBall(nn.Module):
         super().__init__()
         self.register_buffer("center", torch.tensor(center))
 
-    def density(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+    def encode(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 0"]:
+        return x[:, :0]
+
+    def density(self, x: Float[Tensor, "n 3"], code: Tensor | None = None) -> Float[Tensor, "n"]:
         return 1e4 * ((x - self.center).norm(dim=-1) < 0.3)
 
-    def forward(self, x: Float[Tensor, "n 3"], with_normal: bool = False) -> FieldSample:
+    def forward(self, x: Float[Tensor, "n 3"], with_normal: bool = False, code: Tensor | None = None) -> FieldSample:
         normal = nn.functional.normalize(x - self.center, dim=-1) if with_normal else None
         return FieldSample(self.density(x), torch.tensor([20.0, -20.0, -20.0]).expand_as(x), normal)
 
