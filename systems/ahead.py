@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numba
 import torch
@@ -31,7 +31,7 @@ def draw_described(
     return batch, torch.stack([tokenizer(texts) for texts in batch.draw_captions(n_captions, rng)])
 
 
-class _Draws(Dataset):
+class _Draws(Dataset, Generic[T]):
     def __init__(self, draw: Callable[[int], T], steps: range) -> None:
         self.draw, self.steps = draw, steps
 
