@@ -16,11 +16,12 @@ from torch import Tensor
 from data.errors import UserError
 from data.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from data.samplers import turntable
+from data.toybox.grammar import Toy
 from data.toybox.split import HELD_OUT, is_held_out
 from guidance.prior import TextPrior
 from guidance.prompts import PromptProcessor
 from guidance.sampling import sample
-from metrics.ground_truth import GroundTruthScore, compare
+from metrics.ground_truth import GroundTruthScore, compare, psnr
 from metrics.toybox_truth import silhouette_on_grey, toy_of, true_views
 from systems.pictures import to_bytes, write_row
 from systems.provenance import provenance, write_whole
@@ -55,15 +56,18 @@ class EvaluatePrior:
         write_row(folder.path / "samples.png", [to_bytes(grid)])
         for caption, score in scores.items():
             log.info("%s: IoU %.3f, PSNR %.1f dB", caption, score.silhouette_iou, score.psnr)
+        decoded = [self.autoencoder_psnr(caption) for caption in self.captions]
         metrics = {
             **mean_scores(scores),
+            "autoencoder_psnr": {"mean": statistics.fmean(decoded), "worst": min(decoded)},
             "seconds_per_sample": seconds,
             "steps": self.steps,
             **provenance(self.device),
             "held_out": all(is_held_out(toy) for text in scores if (toy := toy_of(text))),
             "captions": {text: asdict(score) for text, score in scores.items()},
         }
-        log.info("mean IoU %.3f, mean PSNR %.2f dB, %.1f s per sample", *list(metrics.values())[:3])
+        log.info("mean IoU %.3f, mean PSNR %.2f dB, %.1f s per sample", *mean_scores(scores).values(), seconds)
+        log.info("autoencoder: mean PSNR %.1f dB, worst %.1f dB", statistics.fmean(decoded), min(decoded))
         write_whole(folder.metrics, metrics)
 
     def sample(self) -> tuple[Float[Tensor, "h w 3"], dict[str, GroundTruthScore]]:
@@ -78,14 +82,22 @@ class EvaluatePrior:
         self, caption: str, rng: torch.Generator
     ) -> tuple[Float[Tensor, "v h w 3"], Float[Tensor, "v h w 3"], GroundTruthScore]:
         """Samples, truth, and how close they are."""
-        toy = toy_of(caption)
-        if toy is None:
-            raise UserError(f'job.captions: "{caption}" is about no toy, so there is no truth to compare with')
         cameras = turntable(4, self.prior.image_size, self.elevation)
         embeddings = PromptProcessor(caption, cache_dir=self.cache_dir)(self.prior)
         images = sample(self.prior, *embeddings.at(cameras.to(self.device)), rng, self.steps, self.scale).cpu()
-        true_rgb, true_opacity = true_views(toy, cameras)
+        true_rgb, true_opacity = true_views(self._toy(caption), cameras)
         return images, true_rgb, compare(images, silhouette_on_grey(images), true_rgb, true_opacity)
+
+    def autoencoder_psnr(self, caption: str) -> float:
+        """Of the true views, encoded and decoded: what no sample can surpass."""
+        true_rgb, _ = true_views(self._toy(caption), turntable(4, self.prior.image_size, self.elevation))
+        with torch.no_grad():
+            return psnr(self.prior.decode(self.prior.encode(true_rgb.to(self.device))).cpu(), true_rgb)
+
+    def _toy(self, caption: str) -> Toy:
+        if toy := toy_of(caption):
+            return toy
+        raise UserError(f'job.captions: "{caption}" is about no toy, so there is no truth to compare with')
 
 
 def mean_scores(scores: Mapping[str, GroundTruthScore]) -> dict[str, float]:
