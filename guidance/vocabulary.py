@@ -40,7 +40,7 @@ def check_words(prompt: str, vocabulary: tuple[str, ...] | None, unknown: Litera
     strangers = unknown_words(prompt, vocabulary) if vocabulary is not None else {}
     if not strangers or vocabulary is None:
         return
-    message = f"the prior has not learned {_describe(strangers)}; it knows {len(vocabulary)} words"
+    message = f"the prior has not learned {_describe(strangers)}; it knows {_list(strangers, vocabulary)}"
     if unknown == "error":
         raise UserError(f'prompt="{prompt}": {message}: use those, or ignore this with prompt_processor.unknown=warn')
     log.warning('prompt="%s": %s', prompt, message)
@@ -50,3 +50,11 @@ def _describe(strangers: dict[str, list[str]]) -> str:
     return " or ".join(
         f"'{word}' (nearest: {', '.join(nearest)})" if nearest else f"'{word}'" for word, nearest in strangers.items()
     )
+
+
+def _list(strangers: dict[str, list[str]], vocabulary: tuple[str, ...]) -> str:
+    """All words, if spelling leads a stranger nowhere and they are few."""
+    words = [word for word in vocabulary if word.isalpha()]
+    if all(strangers.values()) or len(words) > 200:
+        return f"{len(words)} words"
+    return f"{len(words)} words ({', '.join(words)})"

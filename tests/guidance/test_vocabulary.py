@@ -29,6 +29,11 @@ def test_an_unknown_word_is_one_sentence_with_the_way_out():
         assert part in message
 
 
+def test_a_word_like_no_other_is_answered_with_all_that_are_known():
+    with pytest.raises(UserError, match=r"'bus'; it knows 7 words \(a, red, dog, elephant, hat, wearing, asset\)"):
+        check_words("a red bus", WORDS)
+
+
 def test_a_warning_lets_the_prompt_through(caplog):
     check_words("a red elefant", WORDS, unknown="warn")
     assert "'elefant' (nearest: elephant)" in caplog.text

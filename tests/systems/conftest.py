@@ -46,7 +46,7 @@ class RedPrior(torch.nn.Module):
         return torch.nn.functional.adaptive_avg_pool2d(images.permute(0, 3, 1, 2), 4)
 
     def decode(self, latents: Float[Tensor, "b c y x"]) -> Float[Tensor, "b h w 3"]:
-        return latents.permute(0, 2, 3, 1)
+        return latents.permute(0, 2, 3, 1).repeat_interleave(4, dim=1).repeat_interleave(4, dim=2)
 
     def predict_noise(
         self, noisy: Float[Tensor, "b c y x"], t: Int[Tensor, "b"], condition: Condition
@@ -56,6 +56,11 @@ class RedPrior(torch.nn.Module):
 
     def encode_text(self, prompts: list[str]) -> Float[Tensor, "b l d"]:
         return torch.zeros(len(prompts), 2, 3)
+
+
+@pytest.fixture
+def red_prior() -> RedPrior:
+    return RedPrior()
 
 
 @pytest.fixture(scope="session")

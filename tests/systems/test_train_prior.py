@@ -1,3 +1,4 @@
+import imageio.v3
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -19,6 +20,7 @@ from systems.mini_networks import (
     new_tokenizer,
     new_unet,
 )  # fmt: skip
+from systems.sample_grid import SampleGrid
 from systems.train_autoencoder import TrainAutoencoder
 from systems.train_prior import Mixture, TrainPrior
 
@@ -61,6 +63,14 @@ def fit(system, max_steps=4, ckpt_path=None, callbacks=()):
     )  # fmt: skip
     trainer.fit(system, ckpt_path=ckpt_path)
     return trainer
+
+
+def test_sample_grids_are_drawn_while_it_trains(autoencoder, views, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where a trainer writes that was told no folder
+    grid = SampleGrid(every=4, n_captions=1, steps=2)
+    trainer = fit(tiny_system(autoencoder, views, tmp_path), callbacks=[grid])
+    assert imageio.v3.imread(tmp_path / "images" / "000004.png").shape == (64, 8 * 64, 3)
+    assert 0 < trainer.callback_metrics["held_out/mean_psnr"] < 40
 
 
 def weights(system):
