@@ -6,7 +6,7 @@ import csv
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -50,15 +50,21 @@ class MetricsTable:
 
 
 class Progress(Callback):
-    """every_seconds: between the lines of a log. shown: the logged values on the live line.
+    """Writes down what a training step returns and what Lightning's log holds.
 
+    every_seconds: between the lines of a log. shown: the values on the live line.
     row_every: steps between rows of metrics.csv, each of which waits for a GPU to finish its step.
+    send_every: steps between what a logger, such as W&B, gets.
     """
 
     def __init__(
-        self, every_seconds: PositiveFloat = 10.0, shown: Sequence[str] = ("loss",), row_every: PositiveInt = 1
+        self,
+        every_seconds: PositiveFloat = 10.0,
+        shown: Sequence[str] = ("loss",),
+        row_every: PositiveInt = 1,
+        send_every: PositiveInt = 10,
     ) -> None:
-        self.every_seconds, self.row_every = every_seconds, row_every
+        self.every_seconds, self.row_every, self.send_every = every_seconds, row_every, send_every
         self.shown = shown
         self.seconds_before = 0.0  # spent before a resume
         self.seen: dict[str, Tensor] = {}  # the values as last logged
@@ -88,9 +94,14 @@ class Progress(Callback):
         step = trainer.global_step
         if step % self.row_every and step != trainer.max_steps and step != self.first_step:
             return
-        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        returned = {name: float(value) for name, value in outputs.items()} if isinstance(outputs, Mapping) else {}
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()} | returned
         row = {"step": str(step - 1), "seconds": f"{self.seconds:.2f}"}
-        self.table.append(row | {name: f"{values[name]:.6g}" for name in self._logged_now(trainer)})
+        logged = dict.fromkeys([*returned, *self._logged_now(trainer)])
+        self.table.append(row | {name: f"{values[name]:.6g}" for name in logged})
+        if step % self.send_every == 0:
+            for logger in trainer.loggers:
+                logger.log_metrics(returned, step - 1)
         line = "  ".join(f"{name} {values[name]:.3g}" for name in self.shown if name in values)
         if rate := self._rate(step):
             line += f"  {rate:.1f} it/s"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import CSVLogger
 
 from data.errors import UserError
 from data.samplers import turntable
@@ -155,6 +156,22 @@ def test_metrics_hold_a_value_only_in_the_step_that_logged_it(
         rows = list(csv.DictReader(table))
     assert [row["rare"] for row in rows] == ["", "7", "", "", "", ""]
     assert all(row["loss"] for row in rows)
+
+
+def test_a_logger_gets_what_the_table_gets_every_few_steps(
+    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    trainer = make_trainer(Progress(send_every=3))
+    trainer.logger = CSVLogger(str(tmp_path / "sent"), "", "")
+    trainer.fit(make_system())
+    trainer.logger.save()
+    with (tmp_path / "metrics.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    with Path(trainer.logger.log_dir, "metrics.csv").open() as table:
+        sent = list(csv.DictReader(table))
+    assert [row["step"] for row in sent] == ["2", "5"]
+    for name in ("loss", "loss/guidance", "opacity"):
+        assert [float(row[name]) for row in sent] == pytest.approx([float(rows[i][name]) for i in (2, 5)], rel=1e-4)
 
 
 def test_signals_mean_what_they_meant_after_an_interrupted_run(
