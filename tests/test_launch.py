@@ -18,7 +18,7 @@ from systems.check import tidy
 
 ROOT = Path(launch.__file__).parent
 PROMPT = "prompt=a red dog"
-WHOLE = {"job", "system", "network", "experiment"}  # chosen by an experiment, all at once
+WHOLE = {"job", "system", "network", "budget", "experiment"}  # chosen by an experiment, all at once
 CHOICES = sorted(
     f"{file.parent.name}={file.stem}"
     for file in (ROOT / "conf").glob("*/*.yaml")
@@ -33,7 +33,8 @@ def prior(tmp_path: Path) -> str:
     """What can be seen of a prior without loading it."""
     for part in ("unet", "vae", "scheduler", "text_encoder", "tokenizer"):
         (tmp_path / "prior" / part).mkdir(parents=True)
-    known = ["a", "red", "dog", "wearing", "blue", "hat", "green", "car", "yellow", "duck", "scarf"]
+    known = ["a", "red", "dog", "wearing", "blue", "hat", "green", "car", "yellow", "duck", "scarf", "an"]
+    known += ["ivory", "teapot", "robot"]
     words = json.dumps({"words": known})
     (tmp_path / "prior" / "tokenizer" / "vocabulary.json").write_text(words)
     return f"prior.path={tmp_path / 'prior'}"
