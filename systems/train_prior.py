@@ -124,7 +124,7 @@ class TrainPrior(pl.LightningModule):
         self.no_words = self.tokenizer([""]).to(self.device)
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
-        n_view = self.mixture.choose(step_generator(self.seed, self.global_step))
+        n_view = self.mixture.choose(step_generator(self.seed, -1 - self.global_step))  # not the stream of the draws
         rng = step_generator(self.seed, self.global_step, self.device)
         seen = self.mixture.draw(self.cache, self.batch_size, n_view, rng)
         set_view_count(self.denoiser.unet, n_view)

@@ -48,13 +48,7 @@ def _render(c2w, half, inverse, reach, center, color, shape, taper, light, n_sub
         b, row = row_index // height, row_index % height
         origin = c2w[b, :3, 3]
         parts = _along_row(c2w[b], half[b] * (1 - (2 * row + 1) / height), half[b] / height, reach, center)
-        # The origin in each part's own space is shared by the whole row.
-        local_origin = np.empty((len(shape), 3), dtype=np.float32)
-        for p in parts:
-            for i in range(3):
-                local_origin[p, i] = 0.0
-                for j in range(3):
-                    local_origin[p, i] += inverse[p, i, j] * (origin[j] - center[p, j])
+        local_origin = _to_parts(origin, parts, inverse, center)
         for column in range(width):
             red, green, blue, alpha = 0.0, 0.0, 0.0, 0.0
             for sub in range(n_sub * n_sub):
@@ -80,6 +74,18 @@ def _render(c2w, half, inverse, reach, center, color, shape, taper, light, n_sub
             image[b, row, column, 1] = green * share
             image[b, row, column, 2] = blue * share
             image[b, row, column, 3] = alpha * share
+
+
+@njit(fastmath=True)
+def _to_parts(origin, parts, inverse, center):
+    """The rays' origin in the own space of each of `parts`, (p, 3): shared by a whole row; other rows stay empty."""
+    local_origin = np.empty(center.shape, dtype=np.float32)
+    for p in parts:
+        for i in range(3):
+            local_origin[p, i] = 0.0
+            for j in range(3):
+                local_origin[p, i] += inverse[p, i, j] * (origin[j] - center[p, j])
+    return local_origin
 
 
 @njit(fastmath=True)
