@@ -33,10 +33,13 @@ class WordTokenizer:
     def __call__(self, texts: Sequence[str]) -> Int[Tensor, "b l"]:
         ids = torch.full((len(texts), self.length), PAD)
         for row, text in zip(ids, texts, strict=True):
-            words = [self._id.get(word, UNKNOWN) for word in words_of(text)]
-            tokens = [BOS, *words[: self.length - 2], EOS]
+            tokens = [BOS, *self.tokens(text)[: self.length - 2], EOS]
             row[: len(tokens)] = torch.tensor(tokens)
         return ids
+
+    def tokens(self, text: str) -> list[int]:
+        """Of the words alone."""
+        return [self._id.get(word, UNKNOWN) for word in words_of(text)]
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,3 +50,12 @@ class WordTokenizer:
     @classmethod
     def load(cls, folder: Path) -> WordTokenizer:
         return cls(**json.loads((folder / "vocabulary.json").read_text()))
+
+
+def append(ids: Int[Tensor, "b l"], words: Int[Tensor, "b k"]) -> Int[Tensor, "b l"]:
+    """Sentences with more words after their last one; those without room for them stay as they are."""
+    length, extra = ids.shape[1], words.shape[1]
+    end = (ids == EOS).long().argmax(dim=1, keepdim=True)
+    tail = torch.cat([words, torch.full_like(words[:, :1], EOS)], dim=1)
+    where = (end + torch.arange(extra + 1, device=ids.device)).clamp(max=length - 1)
+    return torch.where(end + extra < length, ids.scatter(1, where, tail), ids)

@@ -27,6 +27,7 @@ CHUNK = 16  # objects encoded together
 class LatentBatch:
     latents: Float[Tensor, "b c y x"]
     camera: Float[Tensor, "b 16"]
+    azimuth: Float[Tensor, "b"]  # radians
     ids: Int[Tensor, "b l"]  # the caption's words
 
 
@@ -55,7 +56,8 @@ class LatentCache:
         """All views of random objects, view fastest; one caption per object."""
         index = _integers(len(self.latents), n_objects, rng)
         ids = self._captions(index, rng).repeat_interleave(self.latents.shape[1], dim=0)
-        return LatentBatch(self.latents[index].flatten(0, 1).float(), self.camera[index].flatten(0, 1), ids)
+        flat = lambda x: x[index].flatten(0, 1)
+        return LatentBatch(flat(self.latents).float(), flat(self.camera), flat(self.azimuth), ids)
 
     def draw_pictures(self, n_images: int, frontal: float, rng: torch.Generator) -> LatentBatch:
         """Single views of random objects, as on the web: the share `frontal` shows the front, within 45 degrees."""
@@ -63,7 +65,10 @@ class LatentCache:
         view = _integers(self.latents.shape[1], n_images, rng)
         is_frontal = torch.rand(n_images, generator=rng, device=rng.device) < frontal
         view = torch.where(is_frontal, self.frontal[index], view)
-        return LatentBatch(self.latents[index, view].float(), self.camera[index, view], self._captions(index, rng))
+        seen = index, view
+        return LatentBatch(
+            self.latents[seen].float(), self.camera[seen], self.azimuth[seen], self._captions(index, rng)
+        )
 
     def _captions(self, index: Int[Tensor, "n"], rng: torch.Generator) -> Int[Tensor, "n l"]:
         return self.ids[index, _integers(self.ids.shape[1], len(index), rng)].long()

@@ -90,8 +90,11 @@ def load_unet(path: str, multi_view: bool) -> CameraUNet:
 
 
 def load_text_encoder(path: str) -> CLIPTextModel:
+    """With a fresh embedding for each word that the tokenizer has learned since."""
     part = _trained(path, "text_encoder", "train_prior_2d")
-    return CLIPTextModel.from_pretrained(part, dtype=torch.float32, local_files_only=True)
+    model = CLIPTextModel.from_pretrained(part, dtype=torch.float32, local_files_only=True)
+    model.resize_token_embeddings(len(new_tokenizer()), mean_resizing=False)
+    return model
 
 
 def load_autoencoder(path: str) -> AutoencoderKL:

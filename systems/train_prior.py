@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import mse_loss
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from transformers import CLIPTextModel
 
+from data.directions import DIRECTIONS, direction
 from data.ranges import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
 from data.toy_views import ToyViews
+from data.toybox.captions import VIEW
 from guidance.autoencoder import Autoencoder
 from guidance.camera_unet import CameraUNet
 from guidance.diffusion import alpha_sigma, draw_noise
 from guidance.multiview import set_view_count
-from guidance.tokenizer import WordTokenizer
+from guidance.tokenizer import WordTokenizer, append
 from systems.dataloader import steps_loader
 from systems.latent_cache import LatentBatch, LatentCache, cached
 from systems.learning_rate import warm_cosine
@@ -48,20 +50,31 @@ class Denoiser(torch.nn.Module):
 
 @dataclass
 class Mixture:
-    """What a step trains on: multi-view groups, or (with probability `picture_share`) single pictures in 2D mode."""
+    """What a step trains on: multi-view groups, or (with probability `picture_share`) single pictures in 2D mode.
 
-    n_view: int = 4
-    picture_share: float = 0.3
-    frontal: float = 0.8
+    frontal: the share of the pictures that show the front.
+    said: the share of the pictures whose captions say from which side they look: ", front view".
+    """
+
+    n_view: PositiveInt = 4
+    picture_share: Fraction = 0.3
+    frontal: Fraction = 0.8
+    said: Fraction = 0.5
 
     def choose(self, rng: torch.Generator) -> int:
         """How many views attend to each other in a step."""
         return 1 if torch.rand((), generator=rng) < self.picture_share else self.n_view
 
-    def draw(self, cache: LatentCache, n_images: int, n_view: int, rng: torch.Generator) -> LatentBatch:
-        if n_view == 1:
-            return cache.draw_pictures(n_images, self.frontal, rng)
-        return cache.draw_objects(n_images // n_view, rng)
+    def draw(
+        self, cache: LatentCache, n_images: int, n_view: int, side_words: Int[Tensor, "d k"], rng: torch.Generator
+    ) -> LatentBatch:
+        """side_words: the tokens that a caption may end in, for each of data.directions.DIRECTIONS."""
+        if n_view > 1:
+            return cache.draw_objects(n_images // n_view, rng)
+        seen = cache.draw_pictures(n_images, self.frontal, rng)
+        side = direction(seen.azimuth, torch.zeros_like(seen.azimuth))
+        said = torch.rand(n_images, 1, generator=rng, device=rng.device) < self.said
+        return replace(seen, ids=torch.where(said, append(seen.ids, side_words[side]), seen.ids))
 
 
 class TrainPrior(pl.LightningModule):
@@ -122,11 +135,13 @@ class TrainPrior(pl.LightningModule):
         )
         self.cache = cache.to(self.device)
         self.no_words = self.tokenizer([""]).to(self.device)
+        tails = [self.tokenizer.tokens(f", {name} {VIEW}") for name in DIRECTIONS]
+        self.side_words = torch.tensor(tails, device=self.device)
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         n_view = self.mixture.choose(step_generator(self.seed, -1 - self.global_step))  # not the stream of the draws
         rng = step_generator(self.seed, self.global_step, self.device)
-        seen = self.mixture.draw(self.cache, self.batch_size, n_view, rng)
+        seen = self.mixture.draw(self.cache, self.batch_size, n_view, self.side_words, rng)
         set_view_count(self.denoiser.unet, n_view)
         groups = self.batch_size // n_view
         t = torch.randint(len(self.alphas_cumprod), (groups,), generator=rng, device=rng.device)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
+from data.directions import DIRECTIONS
 from data.errors import UserError
 from data.toybox.grammar import ACCESSORIES, COLORS, CREATURES, KINDS, Toy, Worn
 from data.words import words_of
@@ -29,7 +30,8 @@ FILLERS = ("a", "an", "the", "and", "with", "wearing", "in", "on", "of", "toy", 
            "colorful", "background")  # fmt: skip
 
 
-VOCABULARY = (*FILLERS, *CANONICAL)  # every word that a caption can hold
+VIEW = "view"
+VOCABULARY = (*FILLERS, *CANONICAL, *DIRECTIONS, VIEW)  # every word that a caption can hold
 
 
 def known_words(kinds: Sequence[str]) -> list[str]:
