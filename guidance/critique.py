@@ -9,9 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from guidance.cfg import predict_both
+from guidance.cfg import Predictions, predict
 from guidance.diffusion import alpha_sigma, draw_noise
-from guidance.prior import Condition, Prior
+from guidance.prior import Conditions, Prior
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,21 @@ class Critique:
     noisy: Float[Tensor, "b c y x"]
     alpha: Float[Tensor, "b 1 1 1"]
     sigma: Float[Tensor, "b 1 1 1"]
-    noise_cond: Float[Tensor, "b c y x"]
-    noise_uncond: Float[Tensor, "b c y x"]
+    found: Predictions
 
 
 def critique(
     prior: Prior,
     latents: Float[Tensor, "b c y x"],
     t: Int[Tensor, "b"],
-    cond: Condition,
-    uncond: Condition,
+    conditions: Conditions,
     rng: torch.Generator,
 ) -> Critique:
-    """x_t = alpha z + sigma eps, and the prior's two predictions of eps from it."""
+    """x_t = alpha z + sigma eps, and the prior's predictions of eps from it."""
     alpha, sigma = alpha_sigma(prior.alphas_cumprod, t)
     noise = draw_noise(latents, rng)
     noisy = alpha * latents.detach() + sigma * noise
-    noise_cond, noise_uncond = predict_both(prior, noisy, t, cond, uncond)
-    return Critique(latents, noise, noisy, alpha, sigma, noise_cond, noise_uncond)
+    return Critique(latents, noise, noisy, alpha, sigma, predict(prior, noisy, t, conditions))
 
 
 def encode(

@@ -7,11 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from data.ranges import Fraction, NonNegativeFloat
-from guidance.cfg import guide
 from guidance.critique import critique, encode, root_mean_square
 from guidance.diffusion import draw_timesteps, noise_to_x0
 from guidance.output import GuidanceOutput
-from guidance.prior import Condition, TextPrior
+from guidance.prior import Conditions, TextPrior
 from guidance.reconstruction import InLatents, Reconstruction
 
 
@@ -40,7 +39,7 @@ class MultiViewSDS:
         self.reconstruction = reconstruction or InLatents()
 
     def __call__(
-        self, images: Float[Tensor, "b h w 3"], cond: Condition, uncond: Condition, rng: torch.Generator
+        self, images: Float[Tensor, "b h w 3"], conditions: Conditions, rng: torch.Generator
     ) -> GuidanceOutput:
         prior = self.prior
         with torch.set_grad_enabled(self.reconstruction.needs_encoder_gradient and torch.is_grad_enabled()):
@@ -48,9 +47,9 @@ class MultiViewSDS:
         objects, train_steps = len(latents) // prior.n_view, len(prior.alphas_cumprod)
         t = draw_timesteps(objects, self.min_t, self.max_t, train_steps, rng).to(latents.device)
         t = t.repeat_interleave(prior.n_view)
-        seen = critique(prior, latents, t, cond, uncond, rng)
-        noise = guide(seen.noise_cond, seen.noise_uncond, self.scale)
-        x0_cond = noise_to_x0(seen.noisy, seen.noise_cond, seen.alpha, seen.sigma)
+        seen = critique(prior, latents, t, conditions, rng)
+        noise = seen.found.guided(self.scale)
+        x0_cond = noise_to_x0(seen.noisy, seen.found.cond, seen.alpha, seen.sigma)
         x0 = rescale_std(noise_to_x0(seen.noisy, noise, seen.alpha, seen.sigma), x0_cond, self.rescale, prior.n_view)
         return GuidanceOutput(
             loss=self.reconstruction(prior, images, latents, x0),

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from guidance.prior import Condition, TextPrior
+from guidance.prior import Conditions, TextPrior
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Guidance(Protocol):
     max_t: float
 
     def __call__(
-        self, images: Float[Tensor, "b h w 3"], cond: Condition, uncond: Condition, rng: torch.Generator
+        self, images: Float[Tensor, "b h w 3"], conditions: Conditions, rng: torch.Generator
     ) -> GuidanceOutput:
         """The loss whose gradient, with respect to the images in [0, 1], pulls them towards the prior."""
         ...

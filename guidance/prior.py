@@ -16,6 +16,24 @@ class Condition:
     camera: Float[Tensor, "b 16"] | None  # None: 2D mode, the camera embedding is skipped
 
 
+@dataclass(frozen=True)
+class Avoided:
+    """A Perp-Neg direction: what the images shall not become."""
+
+    condition: Condition
+    weight: Float[Tensor, "b"]  # <= 0; 0: of no concern
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """All that a guidance tells the prior about b images."""
+
+    cond: Condition  # with the prompt
+    uncond: Condition  # with the negative prompt; the camera stays, so that guidance acts on the text
+    avoided: tuple[Avoided, ...] = ()
+    camera: Float[Tensor, "b 16"] | None = None  # of every image, also for a prior that is told none
+
+
 @runtime_checkable
 class Prior(Protocol):
     """A frozen latent diffusion model. Works in its own precision inside, takes and gives float32."""

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from data.errors import UserError
-from guidance.cfg import guide, predict_both
+from guidance.cfg import predict
 from guidance.diffusion import alpha_sigma, noise_to_x0
-from guidance.prior import Condition, TextPrior
+from guidance.prior import Conditions, TextPrior
 
 
 def trailing_timesteps(train_steps: int, steps: int) -> list[int]:
@@ -23,19 +23,19 @@ def trailing_timesteps(train_steps: int, steps: int) -> list[int]:
 
 @torch.no_grad()
 def sample(
-    prior: TextPrior, cond: Condition, uncond: Condition, rng: torch.Generator, steps: int = 30, scale: float = 5.0
+    prior: TextPrior, conditions: Conditions, rng: torch.Generator, steps: int = 30, scale: float = 5.0
 ) -> Float[Tensor, "b h w 3"]:
     """One image per condition; the views of an object come out together.
 
     x_prev = alpha_prev x_0 + sigma_prev eps. Not diffusers' scheduler: it takes t - T // steps for the previous
     timestep, which misses the next one of the list, and the image at its end, where `steps` doesn't divide T.
     """
-    device, count = prior.alphas_cumprod.device, len(cond.text)
+    device, count = prior.alphas_cumprod.device, len(conditions.cond.text)
     levels = torch.cat([prior.alphas_cumprod, prior.alphas_cumprod.new_ones(1)])  # -1: the image itself
     latents = torch.randn((count, *prior.latent_shape), generator=rng, device=rng.device).to(device)
     for now, previous in pairwise([*trailing_timesteps(len(prior.alphas_cumprod), steps), -1]):
         t, t_previous = (torch.full((count,), time, device=device) for time in (now, previous))
-        noise = guide(*predict_both(prior, latents, t, cond, uncond), scale)
+        noise = predict(prior, latents, t, conditions).guided(scale)
         x0 = noise_to_x0(latents, noise, *alpha_sigma(levels, t))
         alpha, sigma = alpha_sigma(levels, t_previous)
         latents = alpha * x0 + sigma * noise

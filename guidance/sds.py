@@ -9,11 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from data.ranges import Fraction, NonNegativeFloat
-from guidance.cfg import guide
 from guidance.critique import critique, encode, root_mean_square
 from guidance.diffusion import draw_timesteps, noise_to_x0
 from guidance.output import GuidanceOutput
-from guidance.prior import Condition, TextPrior
+from guidance.prior import Conditions, TextPrior
 from guidance.weighting import dreamfusion
 
 
@@ -37,13 +36,13 @@ class SDS:
         self.sample_posterior = sample_posterior
 
     def __call__(
-        self, images: Float[Tensor, "b h w 3"], cond: Condition, uncond: Condition, rng: torch.Generator
+        self, images: Float[Tensor, "b h w 3"], conditions: Conditions, rng: torch.Generator
     ) -> GuidanceOutput:
         alphas_cumprod = self.prior.alphas_cumprod
         latents = encode(self.prior, images, rng, self.sample_posterior)
         t = draw_timesteps(len(latents), self.min_t, self.max_t, len(alphas_cumprod), rng).to(latents.device)
-        seen = critique(self.prior, latents, t, cond, uncond, rng)
-        noise = guide(seen.noise_cond, seen.noise_uncond, self.scale)
+        seen = critique(self.prior, latents, t, conditions, rng)
+        noise = seen.found.guided(self.scale)
         residual = noise - seen.noise
         weight = self.weighting(alphas_cumprod[t])[:, None, None, None]
         return GuidanceOutput(

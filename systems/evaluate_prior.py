@@ -84,7 +84,7 @@ class EvaluatePrior:
         """Samples, truth, and how close they are."""
         cameras = turntable(4, self.prior.image_size, self.elevation)
         embeddings = PromptProcessor(caption, cache_dir=self.cache_dir)(self.prior)
-        images = sample(self.prior, *embeddings.at(cameras.to(self.device)), rng, self.steps, self.scale).cpu()
+        images = sample(self.prior, embeddings.at(cameras.to(self.device)), rng, self.steps, self.scale).cpu()
         true_rgb, true_opacity = true_views(self._toy(caption), cameras)
         return images, true_rgb, compare(images, silhouette_on_grey(images), true_rgb, true_opacity)
 

@@ -70,7 +70,7 @@ class TextTo3D(LightningModule):
 
         cameras = self.sampler.draw(self.batch_size, rng).to(self.device)
         seen = self.renderer(self.scene, cameras, rng)
-        wanted = self.guidance(seen.rgb, *self.prompts.at(cameras), rng)
+        wanted = self.guidance(seen.rgb, self.prompts.at(cameras), rng)
         terms = {name: loss.weight * loss(self.scene, seen) for name, loss in self.losses.items() if loss.weight}
 
         total = wanted.loss + sum(terms.values(), torch.zeros_like(wanted.loss))

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from guidance.diffusion import alpha_sigma
-from guidance.prior import Condition
+from guidance.prior import Condition, Conditions
 from guidance.tokenizer import BOS, EOS, PAD, WordTokenizer
 
 
@@ -63,12 +63,12 @@ def gaussian_prior() -> type[GaussianPrior]:
 
 
 @pytest.fixture
-def conditions() -> Callable[[int, float, float], tuple[Condition, Condition]]:
-    """(b, mean with the text, mean without it) -> the two conditions of a GaussianPrior."""
+def conditions() -> Callable[..., Conditions]:
+    """(b, mean with the text, mean without it) -> what to tell a GaussianPrior."""
 
-    def make(b: int, cond: float, uncond: float) -> tuple[Condition, Condition]:
-        text = torch.ones(b, 1, 1, dtype=torch.float64)
-        return Condition(cond * text, None), Condition(uncond * text, None)
+    def make(b: int, cond: float, uncond: float, dtype: torch.dtype = torch.float64) -> Conditions:
+        text = torch.ones(b, 1, 1, dtype=dtype)
+        return Conditions(Condition(cond * text, None), Condition(uncond * text, None))
 
     return make
 

@@ -1,7 +1,7 @@
 import torch
 
-from guidance.cfg import guide, predict_both
-from guidance.prior import Condition
+from guidance.cfg import guide, predict
+from guidance.prior import Condition, Conditions
 
 C, U = torch.randn(2, 4, 3, 2, 2, generator=torch.Generator().manual_seed(0))
 
@@ -21,11 +21,11 @@ def test_scale_extrapolates_along_the_difference():
 def test_both_predictions_come_from_one_pass_and_equal_two_passes(gaussian_prior, conditions):
     prior = gaussian_prior(std=0.5, n_view=4)
     noisy, t = torch.randn(8, 3, 4, 4, dtype=torch.float64), torch.full((8,), 300)
-    cond, uncond = conditions(8, 1.0, -1.0)
-    noise_cond, noise_uncond = predict_both(prior, noisy, t, cond, uncond)
+    asked = conditions(8, 1.0, -1.0)
+    found = predict(prior, noisy, t, asked)
     assert prior.batches == [16]
-    torch.testing.assert_close(noise_cond, prior.predict_noise(noisy, t, cond))
-    torch.testing.assert_close(noise_uncond, prior.predict_noise(noisy, t, uncond))
+    torch.testing.assert_close(found.cond, prior.predict_noise(noisy, t, asked.cond))
+    torch.testing.assert_close(found.uncond, prior.predict_noise(noisy, t, asked.uncond))
 
 
 def test_both_conditions_keep_their_cameras():
@@ -44,5 +44,5 @@ def test_both_conditions_keep_their_cameras():
 
     camera, text = torch.randn(4, 16), torch.zeros(4, 1, 1)
     condition = Condition(text, camera)
-    predict_both(Recorder(), C, torch.zeros(4, dtype=torch.long), condition, condition)
+    predict(Recorder(), C, torch.zeros(4, dtype=torch.long), Conditions(condition, condition))
     torch.testing.assert_close(seen[0], torch.cat([camera, camera]))

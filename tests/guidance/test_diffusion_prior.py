@@ -8,7 +8,7 @@ from data.errors import UserError
 from guidance.diffusion import alpha_sigma
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.mv_sds import MultiViewSDS
-from guidance.prior import Condition, TextPrior
+from guidance.prior import Condition, Conditions, TextPrior
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_the_gradient_of_guidance_reaches_the_images_and_never_the_weights(prior
     images = torch.rand(8, 16, 16, 3, requires_grad=True)
     condition = Condition(prior.encode_text(["a dog"] * 8), torch.randn(8, 16))
     uncond = Condition(prior.encode_text([""] * 8), condition.camera)
-    MultiViewSDS(prior)(images, condition, uncond, fresh_rng()).loss.backward()
+    MultiViewSDS(prior)(images, Conditions(condition, uncond), fresh_rng()).loss.backward()
     assert images.grad.abs().sum() > 0
     assert all(weight.grad is None and not weight.requires_grad for weight in weights(prior))
 

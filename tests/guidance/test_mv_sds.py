@@ -12,7 +12,7 @@ def test_x0_form_is_sds_with_weight_sigma_over_alpha(gaussian_prior, conditions,
         MultiViewSDS(prior, scale=7.5, rescale=0.0),
         SDS(prior, scale=7.5, weighting=weighting.reconstruction),
     ):
-        outputs.append(guidance(images, *conditions(8, 1.0, 0.0), fresh_rng()))
+        outputs.append(guidance(images, conditions(8, 1.0, 0.0), fresh_rng()))
         gradients.append(torch.autograd.grad(outputs[-1].loss, images)[0])
     torch.testing.assert_close(outputs[0].t, outputs[1].t)
     torch.testing.assert_close(outputs[0].x0, outputs[1].x0)
@@ -22,16 +22,14 @@ def test_x0_form_is_sds_with_weight_sigma_over_alpha(gaussian_prior, conditions,
 
 def test_an_object_that_the_prior_is_certain_of_gets_no_gradient(gaussian_prior, conditions, images, fresh_rng):
     certain = torch.full_like(images, 0.3).requires_grad_()
-    output = MultiViewSDS(gaussian_prior(std=0.0, n_view=4), rescale=0.0)(
-        certain, *conditions(8, 0.3, 0.3), fresh_rng()
-    )
+    output = MultiViewSDS(gaussian_prior(std=0.0, n_view=4), rescale=0.0)(certain, conditions(8, 0.3, 0.3), fresh_rng())
     output.loss.backward()
     assert certain.grad.abs().max() < 1e-9
 
 
 def test_the_gradient_is_the_distance_to_x0_over_the_batch(gaussian_prior, conditions, images, fresh_rng):
     prior = gaussian_prior(std=0.5, n_view=4)
-    output = MultiViewSDS(prior)(images, *conditions(8, 1.0, 0.0), fresh_rng())
+    output = MultiViewSDS(prior)(images, conditions(8, 1.0, 0.0), fresh_rng())
     output.loss.backward()
     torch.testing.assert_close(images.grad, (images - prior.decode(output.x0)).detach() / 8)
     assert not output.x0.requires_grad
@@ -39,7 +37,7 @@ def test_the_gradient_is_the_distance_to_x0_over_the_batch(gaussian_prior, condi
 
 def test_views_of_an_object_share_their_timestep_and_objects_do_not(gaussian_prior, conditions, images, fresh_rng):
     first, second = MultiViewSDS(gaussian_prior(std=0.5, n_view=4))(
-        images, *conditions(8, 1.0, 0.0), fresh_rng()
+        images, conditions(8, 1.0, 0.0), fresh_rng()
     ).t.split(4)
     assert first.unique().numel() == second.unique().numel() == 1
     assert first[0] != second[0]
@@ -47,7 +45,7 @@ def test_views_of_an_object_share_their_timestep_and_objects_do_not(gaussian_pri
 
 def test_the_same_generator_gives_the_same_loss(gaussian_prior, conditions, images, fresh_rng):
     guidance = MultiViewSDS(gaussian_prior(std=0.5, n_view=4))
-    losses = [guidance(images, *conditions(8, 1.0, 0.0), fresh_rng()).loss.item() for _ in range(2)]
+    losses = [guidance(images, conditions(8, 1.0, 0.0), fresh_rng()).loss.item() for _ in range(2)]
     assert losses[0] == losses[1]
 
 

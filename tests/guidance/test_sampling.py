@@ -3,7 +3,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from data.errors import UserError
-from guidance.prior import Condition
+from guidance.prior import Condition, Conditions
 from guidance.sampling import sample, trailing_timesteps
 
 
@@ -21,7 +21,7 @@ def test_on_the_way_to_a_single_image_every_step_finds_the_same_noise(gaussian_p
     predict = prior.predict_noise
     monkeypatch.setattr(prior, "predict_noise", lambda *seen: found.append(predict(*seen)) or found[-1])
     condition = Condition(torch.full((2, 1, 1), 0.6), None)
-    images = sample(prior, condition, condition, fresh_rng(), steps=steps, scale=1.0)
+    images = sample(prior, Conditions(condition, condition), fresh_rng(), steps=steps, scale=1.0)
     assert len(found) == steps
     assert all(torch.allclose(noise, found[0], atol=1e-4) for noise in found)
     torch.testing.assert_close(images, torch.full_like(images, 0.6))
@@ -32,7 +32,9 @@ def test_ddim_with_the_exact_denoiser_of_a_gaussian_gives_the_gaussian_back(gaus
     mean, std = 0.6, 0.25
     prior = gaussian_prior(std, n_view=1, dtype=torch.float32)
     text = torch.full((16, 1, 1), mean)
-    images = sample(prior, Condition(text, None), Condition(0 * text, None), fresh_rng(), steps=1000, scale=1.0)
+    images = sample(
+        prior, Conditions(Condition(text, None), Condition(0 * text, None)), fresh_rng(), steps=1000, scale=1.0
+    )
 
     x_t = torch.randn((16, *prior.latent_shape), generator=fresh_rng())
     alpha_bar = prior.alphas_cumprod[-1]
@@ -42,18 +44,17 @@ def test_ddim_with_the_exact_denoiser_of_a_gaussian_gives_the_gaussian_back(gaus
     assert abs(images.std().item() - std) < 0.01
 
 
-def test_guidance_pushes_samples_past_the_conditional(gaussian_prior, fresh_rng):
+def test_guidance_pushes_samples_past_the_conditional(gaussian_prior, conditions, fresh_rng):
     prior = gaussian_prior(0.25, n_view=1, dtype=torch.float32)
-    text = torch.full((4, 1, 1), 0.5)
-    cond, uncond = Condition(text, None), Condition(0 * text, None)
-    plain, guided = (sample(prior, cond, uncond, fresh_rng(), steps=20, scale=scale).mean() for scale in (1.0, 2.0))
+    asked = conditions(4, 0.5, 0.0, torch.float32)
+    plain, guided = (sample(prior, asked, fresh_rng(), steps=20, scale=scale).mean() for scale in (1.0, 2.0))
     assert guided > plain + 0.2
 
 
 def test_the_same_generator_gives_the_same_images(gaussian_prior, fresh_rng):
     prior = gaussian_prior(0.25, n_view=1, dtype=torch.float32)
     condition = Condition(torch.zeros(2, 1, 1), None)
-    first, second = (sample(prior, condition, condition, fresh_rng(), steps=3) for _ in range(2))
+    first, second = (sample(prior, Conditions(condition, condition), fresh_rng(), steps=3) for _ in range(2))
     torch.testing.assert_close(first, second, rtol=0.0, atol=0.0)
 
 
