@@ -59,13 +59,13 @@ class DiffusionPrior:
         scheduler = load_part(folder, "scheduler", DDIMScheduler.from_pretrained)
         self.alphas_cumprod: Tensor = scheduler.alphas_cumprod.to(self.device)
         self._to_noise = _to_noise(folder, scheduler.config.prediction_type)
-        self._unet = load_part(folder, "unet", self._freeze(CameraUNet))
-        if n_view > 1 and not self._unet.takes_camera:
+        self.unet = load_part(folder, "unet", self._freeze(CameraUNet))
+        if n_view > 1 and not self.unet.takes_camera:
             raise UserError(f"prior.n_view={n_view}: {path} is a 2D prior, it knows no cameras; pass prior.n_view=1")
-        set_view_count(self._unet, n_view)
+        set_view_count(self.unet, n_view)
         self._autoencoder = Autoencoder(load_part(folder, "vae", self._freeze(AutoencoderKL)))
-        size = self._unet.config.sample_size
-        self.latent_shape = (self._unet.config.in_channels, size, size)
+        size = self.unet.config.sample_size
+        self.latent_shape = (self.unet.config.in_channels, size, size)
         self.image_size = size * self._autoencoder.downsampling
 
     def encode(self, images: Float[Tensor, "b h w 3"], rng: torch.Generator | None = None) -> Float[Tensor, "b c y x"]:
@@ -79,11 +79,21 @@ class DiffusionPrior:
     def predict_noise(
         self, noisy: Float[Tensor, "b c y x"], t: Int[Tensor, "b"], condition: Condition
     ) -> Float[Tensor, "b c y x"]:
-        assert len(noisy) % self.n_view == 0, f"{len(noisy)} images are no whole number of {self.n_view} views"
         assert (condition.camera is None) == (self.n_view == 1), "cameras go with a multi-view prior, and only with it"
         camera = None if condition.camera is None else condition.camera.to(self._dtype)
-        text = condition.text.to(self._dtype)
-        output = self._unet(noisy.to(self._dtype), t, text, class_labels=camera).sample.float()
+        return self.denoise(self.unet, noisy, t, condition.text, camera)
+
+    def denoise(
+        self,
+        unet: CameraUNet,
+        noisy: Float[Tensor, "b c y x"],
+        t: Int[Tensor, "b"],
+        text: Float[Tensor, "b l d"],
+        camera: Float[Tensor, "b 16"] | None,
+    ) -> Float[Tensor, "b c y x"]:
+        """The noise that `unet`, this prior's or one adapted from it, finds; gradient flows to its weights."""
+        assert len(noisy) % self.n_view == 0, f"{len(noisy)} images are no whole number of {self.n_view} views"
+        output = unet(noisy.to(self._dtype), t, text.to(self._dtype), class_labels=camera).sample.float()
         return self._to_noise(noisy, output, *alpha_sigma(self.alphas_cumprod, t))
 
     def encode_text(self, prompts: list[str]) -> Float[Tensor, "b l d"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,6 +19,7 @@ from guidance.reconstruction import InLatents, Reconstruction
 class MultiViewSDS:
     """L = 0.5 ||z - sg(x0_hat)||^2 / b, which is SDS with weight sigma / alpha. The views of an object share t.
 
+    one_t: how many images share a timestep, the views of one object or (MVDream's code) the whole batch.
     reconstruction: where the two are compared, by default in latents as in the formula.
     """
 
@@ -28,6 +31,7 @@ class MultiViewSDS:
         min_t: Fraction = 0.02,
         max_t: Fraction = 0.98,
         sample_posterior: bool = True,
+        one_t: Literal["group", "batch"] = "group",
         reconstruction: Reconstruction | None = None,
     ) -> None:
         self.prior = prior
@@ -36,6 +40,7 @@ class MultiViewSDS:
         self.min_t = min_t
         self.max_t = max_t
         self.sample_posterior = sample_posterior
+        self.one_t = one_t
         self.reconstruction = reconstruction or InLatents()
 
     def __call__(
@@ -44,9 +49,10 @@ class MultiViewSDS:
         prior = self.prior
         with torch.set_grad_enabled(self.reconstruction.needs_encoder_gradient and torch.is_grad_enabled()):
             latents = encode(prior, images, rng, self.sample_posterior)
-        objects, train_steps = len(latents) // prior.n_view, len(prior.alphas_cumprod)
-        t = draw_timesteps(objects, self.min_t, self.max_t, train_steps, rng).to(latents.device)
-        t = t.repeat_interleave(prior.n_view)
+        shared_by = prior.n_view if self.one_t == "group" else len(latents)
+        groups, train_steps = len(latents) // shared_by, len(prior.alphas_cumprod)
+        t = draw_timesteps(groups, self.min_t, self.max_t, train_steps, rng).to(latents.device)
+        t = t.repeat_interleave(shared_by)
         seen = critique(prior, latents, t, conditions, rng)
         noise = seen.found.guided(self.scale)
         x0_cond = noise_to_x0(seen.noisy, seen.found.cond, seen.alpha, seen.sigma)

@@ -18,6 +18,7 @@ class GuidanceOutput:
     t: Int[Tensor, "b"]
     x0: Float[Tensor, "b c y x"]  # what the prior wants to see, without gradient; prior.decode draws it
     residual: Float[Tensor, ""]  # root mean square of eps_hat - eps, for the log
+    critic: Float[Tensor, ""] | None = None  # loss of a critic that learns beside, included in `loss`
 
 
 @runtime_checkable

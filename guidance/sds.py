@@ -17,7 +17,10 @@ from guidance.weighting import dreamfusion
 
 
 class SDS:
-    """grad_z L = w(t) (eps_hat(x_t, t) - eps), each image noised by its own t."""
+    """grad_z L = w(t) (eps_hat(x_t, t) - eps), each image noised by its own t.
+
+    clip: bound of each entry of that gradient; rising over the run, it is the score debiasing of Hong et al. 2023.
+    """
 
     def __init__(
         self,
@@ -27,6 +30,7 @@ class SDS:
         min_t: Fraction = 0.02,
         max_t: Fraction = 0.98,
         sample_posterior: bool = True,
+        clip: NonNegativeFloat | None = None,
     ) -> None:
         self.prior = prior
         self.scale = scale
@@ -34,6 +38,7 @@ class SDS:
         self.min_t = min_t
         self.max_t = max_t
         self.sample_posterior = sample_posterior
+        self.clip = clip
 
     def __call__(
         self, images: Float[Tensor, "b h w 3"], conditions: Conditions, rng: torch.Generator
@@ -46,14 +51,18 @@ class SDS:
         residual = noise - seen.noise
         weight = self.weighting(alphas_cumprod[t])[:, None, None, None]
         return GuidanceOutput(
-            loss=with_gradient(latents, weight * residual),
+            loss=with_gradient(latents, weight * residual, self.clip),
             t=t,
             x0=noise_to_x0(seen.noisy, noise, seen.alpha, seen.sigma),
             residual=root_mean_square(residual),
         )
 
 
-def with_gradient(latents: Float[Tensor, "b c y x"], gradient: Float[Tensor, "b c y x"]) -> Float[Tensor, ""]:
-    """0.5 ||z - sg(z - g)||^2 / b, a loss whose gradient with respect to z is g / b."""
+def with_gradient(
+    latents: Float[Tensor, "b c y x"], gradient: Float[Tensor, "b c y x"], clip: float | None = None
+) -> Float[Tensor, ""]:
+    """0.5 ||z - sg(z - g)||^2 / b, a loss whose gradient with respect to z is g / b; each entry of g within +- clip."""
+    if clip is not None:
+        gradient = gradient.clamp(-clip, clip)
     target = (latents - gradient).detach()
     return 0.5 * (latents - target).square().sum() / len(latents)

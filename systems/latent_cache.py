@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from rich.progress import track
 from torch import Tensor
 
@@ -59,11 +59,11 @@ class LatentCache:
         flat = lambda x: x[index].flatten(0, 1)
         return LatentBatch(flat(self.latents).float(), flat(self.camera), flat(self.azimuth), ids)
 
-    def draw_pictures(self, n_images: int, frontal: float, rng: torch.Generator) -> LatentBatch:
-        """Single views of random objects, as on the web: the share `frontal` shows the front, within 45 degrees."""
+    def draw_pictures(self, is_frontal: Bool[Tensor, "b"], rng: torch.Generator) -> LatentBatch:
+        """Single views of random objects, from the front (within 45 degrees) or from anywhere."""
+        n_images = len(is_frontal)
         index = _integers(len(self.latents), n_images, rng)
         view = _integers(self.latents.shape[1], n_images, rng)
-        is_frontal = torch.rand(n_images, generator=rng, device=rng.device) < frontal
         view = torch.where(is_frontal, self.frontal[index], view)
         seen = index, view
         return LatentBatch(

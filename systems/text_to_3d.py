@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from pytorch_lightning import LightningModule
@@ -28,7 +28,8 @@ from systems.trees import Tree, flatten
 class TextTo3D(LightningModule):
     """Optimises `scene` until its renders look, to the prior, like pictures of the prompt.
 
-    learning_rates: by the beginning of a parameter's name in the scene; the longest that fits wins.
+    learning_rates: by the beginning of a parameter's name in the scene, `guidance` for one that learns, too; the
+        longest that fits wins.
     schedules: which attribute of this system follows which function of the progress.
     batch_size: images per step; a multi-view prior takes them in groups.
     """
@@ -75,6 +76,8 @@ class TextTo3D(LightningModule):
 
         total = wanted.loss + sum(terms.values(), torch.zeros_like(wanted.loss))
         shares = {f"loss/{name}": term for name, term in {"guidance": wanted.loss, **terms}.items()}
+        if wanted.critic is not None:
+            shares["loss/critic"] = wanted.critic
         now = {"t": wanted.t.float().mean(), "residual": wanted.residual, "opacity": seen.opacity.mean()}
         return {"loss": total} | {name: value.detach() for name, value in (shares | now).items()}
 
@@ -92,13 +95,19 @@ class TextTo3D(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         groups: dict[str, list[Tensor]] = {prefix: [] for prefix in self.learning_rates}
-        for name, parameter in self.scene.named_parameters():
+        for name, parameter in self._learners():
             fitting = [prefix for prefix in groups if name == prefix or name.startswith(prefix + ".")]
             if not fitting:
                 raise UserError(f"system.learning_rates has none for {name}; it has {', '.join(groups)}")
             groups[max(fitting, key=len)].append(parameter)
         options = [{"params": groups[prefix], "lr": lr} for prefix, lr in self.learning_rates.items() if groups[prefix]]
         return torch.optim.AdamW(options, betas=self.betas, eps=1e-15, weight_decay=self.weight_decay, fused=True)
+
+    def _learners(self) -> Iterator[tuple[str, Tensor]]:
+        """The scene's parameters, and those of a guidance that learns, too."""
+        yield from self.scene.named_parameters()
+        if isinstance(self.guidance, torch.nn.Module):
+            yield from self.guidance.named_parameters(prefix="guidance")
 
     def train_dataloader(self) -> DataLoader:
         return steps_loader(self.max_steps)

@@ -52,8 +52,8 @@ class Denoiser(torch.nn.Module):
 class Mixture:
     """What a step trains on: multi-view groups, or (with probability `picture_share`) single pictures in 2D mode.
 
-    frontal: the share of the pictures that show the front.
-    said: the share of the pictures whose captions say from which side they look: ", front view".
+    said: the share of the pictures whose captions say from which side they look, ", back view": from anywhere.
+    frontal: the share of the others that show the front.
     """
 
     n_view: PositiveInt = 4
@@ -71,10 +71,11 @@ class Mixture:
         """side_words: the tokens that a caption may end in, for each of data.directions.DIRECTIONS."""
         if n_view > 1:
             return cache.draw_objects(n_images // n_view, rng)
-        seen = cache.draw_pictures(n_images, self.frontal, rng)
+        draw = lambda: torch.rand(n_images, generator=rng, device=rng.device)
+        said = draw() < self.said
+        seen = cache.draw_pictures((draw() < self.frontal) & ~said, rng)
         side = direction(seen.azimuth, torch.zeros_like(seen.azimuth))
-        said = torch.rand(n_images, 1, generator=rng, device=rng.device) < self.said
-        return replace(seen, ids=torch.where(said, append(seen.ids, side_words[side]), seen.ids))
+        return replace(seen, ids=torch.where(said[:, None], append(seen.ids, side_words[side]), seen.ids))
 
 
 class TrainPrior(pl.LightningModule):

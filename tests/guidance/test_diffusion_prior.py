@@ -25,7 +25,7 @@ def seen():
 
 
 def weights(prior):
-    return [*prior._unet.parameters(), *prior._autoencoder.vae.parameters()]
+    return [*prior.unet.parameters(), *prior._autoencoder.vae.parameters()]
 
 
 def test_it_is_a_text_prior_with_the_folder_s_sizes(prior):

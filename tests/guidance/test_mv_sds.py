@@ -67,3 +67,8 @@ def test_rescale_is_one_factor_for_all_views_of_an_object():
 def test_no_rescale_changes_nothing():
     guided, cond = torch.randn(2, 4, 4, 5, 5, dtype=torch.float64)
     torch.testing.assert_close(rescale_std(guided, cond, phi=0.0, n_view=4), guided)
+
+
+def test_a_whole_batch_can_share_its_timestep(gaussian_prior, conditions, images, fresh_rng):
+    guidance = MultiViewSDS(gaussian_prior(std=0.5, n_view=4), one_t="batch")
+    assert guidance(images, conditions(8, 1.0, 0.0), fresh_rng()).t.unique().numel() == 1

@@ -59,3 +59,14 @@ def test_images_of_any_size_are_seen_at_the_prior_s_size(gaussian_prior, conditi
     output.loss.backward()
     assert output.x0.shape == (2, 3, 8, 8)
     assert images.grad.abs().min() > 0
+
+
+def test_clip_bounds_each_entry_of_the_gradient(gaussian_prior, conditions, images, fresh_rng):
+    gradients = []
+    for clip in (None, 0.1):
+        output = SDS(gaussian_prior(std=0.5, n_view=1), scale=5.0, clip=clip)(
+            images, conditions(8, 1.0, 0.0), fresh_rng()
+        )
+        gradients.append(8 * torch.autograd.grad(output.loss, images)[0])
+    assert gradients[0].abs().max() > 0.2
+    torch.testing.assert_close(gradients[1], gradients[0].clamp(-0.1, 0.1))

@@ -4,6 +4,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning import Callback
 
+from data.directions import DIRECTIONS
 from data.samplers import FourViews, Orbit
 from data.toy_views import ToyViews
 from guidance.autoencoder import Autoencoder
@@ -159,7 +160,7 @@ def test_captions_in_the_cache_say_when_the_background_is_colorful(autoencoder, 
 
 def test_pictures_are_frontal_as_often_as_asked(autoencoder, views, rng):
     cache = build_cache(views, Autoencoder(autoencoder), new_tokenizer(), 32, 0)
-    camera = cache.draw_pictures(2000, 0.8, rng).camera.reshape(-1, 4, 4)
+    camera = cache.draw_pictures(torch.rand(2000, generator=rng) < 0.8, rng).camera.reshape(-1, 4, 4)
     azimuth = torch.atan2(camera[:, 1, 3], camera[:, 0, 3])
     assert float((azimuth.abs() <= torch.pi / 4).float().mean()) == pytest.approx(0.85, abs=0.03)
 
@@ -198,3 +199,26 @@ def test_a_camera_unet_without_camera_skips_its_embedding():
         args = torch.randn(1, 4, 16, 16), torch.tensor([5]), torch.randn(1, 24, 16)
         without, zeros = unet(*args).sample, unet(*args, class_labels=torch.zeros(1, 16)).sample
     assert not torch.allclose(without, zeros)
+
+
+def test_captions_that_say_the_view_say_the_right_one_and_show_all_sides(autoencoder, views, rng):
+    tokenizer = new_tokenizer()
+    cache = build_cache(views, Autoencoder(autoencoder), tokenizer, 4, seed=0)
+    tails = torch.tensor([tokenizer.tokens(f", {name} view") for name in DIRECTIONS])
+    seen = Mixture(said=1.0).draw(cache, 400, 1, tails, rng)
+    words = {tokenizer.tokens(word)[0]: word for word in tokenizer.words}
+    said = []
+    for ids, azimuth in zip(seen.ids.tolist(), torch.rad2deg(seen.azimuth).tolist(), strict=True):
+        sentence = [words[token] for token in ids if token in words]
+        away = abs((azimuth + 180) % 360 - 180)
+        assert sentence[-2:] == ["front" if away < 45 else "back" if away > 135 else "side", "view"]
+        said.append(sentence[-2])
+    assert {said.count(name) > 50 for name in DIRECTIONS} == {True}
+
+
+def test_no_caption_says_the_view_unless_asked(autoencoder, views, rng):
+    tokenizer = new_tokenizer()
+    cache = build_cache(views, Autoencoder(autoencoder), tokenizer, 4, seed=0)
+    tails = torch.tensor([tokenizer.tokens(f", {name} view") for name in DIRECTIONS])
+    seen = Mixture(said=0.0).draw(cache, 100, 1, tails, rng)
+    assert not (seen.ids == tokenizer.tokens("view")[0]).any()
