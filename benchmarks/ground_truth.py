@@ -1,7 +1,7 @@
-"""Multi-view against vanilla SDS on held-out prompts, measured against the true toys: python -m benchmarks.ground_truth
+"""Guidances side by side on held-out prompts, measured against the true toys: python -m benchmarks.ground_truth
 
-Runs launch.py once per prompt and guidance (finished runs are kept, an interrupted one goes on), then writes
-`table.json` and `sheet.png` (per prompt: truth, mv_sds, sds; eight views each) into the output folder.
+Runs launch.py once per prompt and variant (finished runs are kept, an interrupted one goes on), then writes
+`table.json` and `sheet.png` (per prompt: the truth, then each variant; eight views each) into the output folder.
 """
 
 from __future__ import annotations
@@ -20,19 +20,28 @@ from rich.table import Table
 
 from data.samplers import turntable
 from data.toybox.split import HELD_OUT
+from metrics.facing import JANUS_BELOW
 from metrics.toybox_truth import toy_of, true_views
 from systems.run_folder import slug
 
-GUIDANCES = ("mv_sds", "sds")
+VARIANTS = {
+    "mv_sds": ["guidance=mv_sds"],
+    "sds": ["guidance=sds"],
+    "sds_view_dependent": ["guidance=sds", "prompt_processor=view_dependent"],
+    "sds_perp_neg": ["guidance=sds", "prompt_processor=perp_neg"],
+    "vsd": ["guidance=vsd"],
+    "vsd_view_dependent": ["guidance=vsd", "prompt_processor=view_dependent"],
+}
+MEASURES = ("truth_iou", "truth_psnr", "truth_facing", "seconds")
 SIZE = 96  # pixels per view in the sheet
 
 
-def run(prompt: str, guidance: str, out: Path, seed: int, overrides: list[str]) -> Path:
+def run(prompt: str, variant: str, out: Path, seed: int, overrides: list[str]) -> Path:
     """The folder of the finished run."""
-    folder = out / guidance / f"{slug(prompt)}-{seed}"
+    folder = out / variant / f"{slug(prompt)}-{seed}"
     if not (folder / "metrics.json").exists():
-        command = [sys.executable, "launch.py", f"prompt={prompt}", f"guidance={guidance}", f"seed={seed}"]
-        subprocess.run([*command, f"output={out}", f"name={guidance}", *overrides], check=True)
+        command = [sys.executable, "launch.py", f"prompt={prompt}", *VARIANTS[variant], f"seed={seed}"]
+        subprocess.run([*command, f"output={out}", f"name={variant}", *overrides], check=True)
     return folder
 
 
@@ -52,28 +61,34 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs/ground_truth"))
     parser.add_argument("--prompts", type=int, default=12, help="how many of the held-out prompts")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("overrides", nargs="*", help="passed to launch.py, e.g. quality=draft")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["mv_sds", "sds"])
+    parser.add_argument("overrides", nargs="*", help="passed to launch.py, e.g. quality=draft (after --)")
     args = parser.parse_args()
     rows, sheet = [], []
     for prompt in HELD_OUT[: args.prompts]:
-        folders = {name: run(prompt, name, args.out, args.seed, args.overrides) for name in GUIDANCES}
+        folders = {name: run(prompt, name, args.out, args.seed, args.overrides) for name in args.variants}
         metrics = {name: json.loads((folder / "metrics.json").read_text()) for name, folder in folders.items()}
         rows.append({"prompt": prompt} | metrics)
         sheet.append(np.concatenate([truth_row(prompt), *map(render_row, folders.values())], axis=1))
     Image.fromarray(np.concatenate(sheet)).save(args.out / "sheet.png")
-    summary = {
-        name: {key: float(np.mean([row[name][key] for row in rows])) for key in ("truth_iou", "truth_psnr", "seconds")}
-        for name in GUIDANCES
-    }
+    summary = {name: summarise([row[name] for row in rows]) for name in args.variants}
     (args.out / "table.json").write_text(json.dumps({"mean": summary, "runs": rows}, indent=2) + "\n")
     Console().print(as_table(rows, summary))
 
 
+def summarise(runs: list[dict[str, float]]) -> dict[str, float]:
+    """Means, and how many of the objects show a side where it does not belong."""
+    means = {key: float(np.mean([run[key] for run in runs])) for key in MEASURES}
+    return means | {"janus": sum(run["truth_facing"] < JANUS_BELOW for run in runs)}
+
+
 def as_table(rows: list[dict], summary: dict[str, dict[str, float]]) -> Table:
-    table = Table("prompt", *[f"{name} {what}" for name in GUIDANCES for what in ("IoU", "PSNR (dB)", "s")])
+    table = Table("prompt", *[f"{name} {what}" for name in summary for what in ("IoU", "PSNR (dB)", "facing", "s")])
     for title, metrics in [(row["prompt"], row) for row in rows] + [("mean", summary)]:
-        cells = [(metrics[n]["truth_iou"], metrics[n]["truth_psnr"], metrics[n]["seconds"]) for n in GUIDANCES]
-        table.add_row(title, *[text for iou, db, s in cells for text in (f"{iou:.3f}", f"{db:.1f}", f"{s:.0f}")])
+        cells = [[metrics[name][key] for key in MEASURES] for name in summary]
+        texts = [(f"{iou:.3f}", f"{db:.1f}", f"{facing:.2f}", f"{s:.0f}") for iou, db, facing, s in cells]
+        table.add_row(title, *[text for four in texts for text in four])
+    table.caption = ", ".join(f"{name}: {int(means['janus'])} of {len(rows)} Janus" for name, means in summary.items())
     return table
 
 

@@ -9,6 +9,7 @@ import torch
 from data.cameras import Cameras
 from data.samplers import turntable
 from data.toybox.split import is_held_out
+from metrics.facing import facing
 from metrics.ground_truth import compare
 from metrics.toybox_truth import toy_of, true_views
 from renderers.output import RenderOutput
@@ -24,7 +25,8 @@ class Viewable(Protocol):
 def against_truth(system: Viewable, n_views: int = 8, size: int = 128) -> dict[str, float | bool]:
     """Scores over views all around, from absolute azimuths: a toy that faces the wrong way scores badly.
 
-    Empty for a prompt that is about no toy. `held_out`: the prior's training never drew this combination.
+    Empty for a prompt that is about no toy. `facing`: the share of the views that show the side they should.
+    `held_out`: the prior's training never drew this combination.
     """
     toy = toy_of(system.prompt)
     if toy is None:
@@ -32,9 +34,11 @@ def against_truth(system: Viewable, n_views: int = 8, size: int = 128) -> dict[s
     cameras = turntable(n_views, size)
     seen = [system.look(cameras[i : i + 1]) for i in range(n_views)]
     rgb, opacity = torch.cat([view.rgb for view in seen]).cpu(), torch.cat([view.opacity for view in seen]).cpu()
-    score = compare(rgb, opacity, *true_views(toy, cameras))
+    true_rgb, true_opacity = true_views(toy, cameras)
+    score = compare(rgb, opacity, true_rgb, true_opacity)
     return {
         "truth_iou": round(score.silhouette_iou, 4),
         "truth_psnr": round(score.psnr, 3),
+        "truth_facing": facing(rgb, true_rgb, cameras.azimuth),
         "held_out": is_held_out(toy),
     }

@@ -28,7 +28,7 @@ def score(prompt: str, shown: str) -> dict[str, float | bool]:
 
 
 def test_the_true_toy_scores_perfectly():
-    assert score(DOG, DOG) == {"truth_iou": 1.0, "truth_psnr": 100.0, "held_out": True}
+    assert score(DOG, DOG) == {"truth_iou": 1.0, "truth_psnr": 100.0, "truth_facing": 1.0, "held_out": True}
 
 
 def test_another_colour_costs_psnr_and_another_kind_costs_iou():
