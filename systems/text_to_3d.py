@@ -126,7 +126,8 @@ class TextTo3D(LightningModule):
 def _check_batch_sizes(batch_size: int, schedules: Tree[Schedule | None], max_steps: int, group: int) -> None:
     """The one at the start, or all that a schedule will set."""
     schedule = flatten(schedules).get("batch_size")
-    key, sizes = "system.batch_size", {batch_size}
+    key = "system.batch_size"
+    sizes: set[int | float] = {batch_size}
     if isinstance(schedule, Schedule):
         key, sizes = "system.schedules.batch_size", {schedule(step / max_steps) for step in range(max_steps)}
     for size in sizes:

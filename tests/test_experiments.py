@@ -12,8 +12,7 @@ import launch
 from data.samplers import FourViews
 from systems.trees import flatten
 
-# Of other hands; without them these experiments cannot be composed yet
-NEEDED = {"dreamfusion_sd": "prompt_processor/view_dependent.yaml", "prolificdreamer": "guidance/vsd.yaml"}
+NEEDED = dict.fromkeys(("dreamfusion_sd", "prolificdreamer"), "prompt_processor/view_dependent.yaml")
 NEGATIVE = (
     "ugly, bad anatomy, blurry, pixelated obscure, unnatural colors, poor lighting, dull, and unclear, cropped, lowres,"
     " low quality, artifacts, duplicate, morbid, mutilated, poorly drawn face, deformed, dehydrated, bad proportions"
@@ -129,9 +128,14 @@ PROLIFIC = SHARED | {
     "background.random_probability": 0.5,
     "prompt_processor.view_words.front": 30.0,
     "prompt_processor.view_words.back": 30.0,
+    "guidance._target_": "guidance.vsd.VSD",
     "guidance.prior.n_view": 1,
     "guidance.scale": 7.5,
+    "guidance.weighting._target_": "guidance.weighting.dreamfusion",
     "guidance.min_t": 0.02,
+    "guidance.rank": 4,
+    "guidance.camera_dropout": 0.1,
+    "guidance.critic_weight": 1.0,
     "system.batch_size": 1,
     "system.weight_decay": 0.01,
     "system.learning_rates.geometry.network": 0.001,

@@ -24,7 +24,7 @@ CHOICES = sorted(
     for file in (ROOT / "conf").glob("*/*.yaml")
     if file.parent.name not in WHOLE and file != ROOT / "conf" / "trainer" / "prior.yaml"
 )
-NEEDED = {"dreamfusion_sd": "prompt_processor/view_dependent.yaml", "prolificdreamer": "guidance/vsd.yaml"}
+NEEDED = dict.fromkeys(("dreamfusion_sd", "prolificdreamer"), "prompt_processor/view_dependent.yaml")
 README = (ROOT / "README.md").read_text().splitlines()
 EXAMPLES = [shlex.split(line, comments=True)[2:] for line in README if line.startswith("python launch.py ")]
 
