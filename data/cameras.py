@@ -18,7 +18,10 @@ class Rays:
 
 @dataclass(frozen=True)
 class Cameras:
-    """A batch of b cameras on spheres around the origin; azimuth 0 looks at the object's front, pi/2 at its +y side."""
+    """A batch of b cameras on spheres around the origin; azimuth 0 looks at the object's front, pi/2 at its +y side.
+
+    Of a shaken camera only `c2w` is; the angles and the distance are those from where it was meant to look.
+    """
 
     c2w: Float[Tensor, "b 4 4"]
     fov_y: Float[Tensor, "b"]
@@ -85,6 +88,17 @@ def look_at_origin(
     c2w[:, :3, 3] = back * distance[:, None]
     c2w[:, 3, 3] = 1
     return Cameras(c2w, fov_y, azimuth, elevation, distance, height, width)
+
+
+def look_at(
+    position: Float[Tensor, "b 3"], target: Float[Tensor, "b 3"], up: Float[Tensor, "b 3"]
+) -> Float[Tensor, "b 4 4"]:
+    """The c2w of cameras that look at any point, with any direction up in the image."""
+    back = torch.nn.functional.normalize(position - target, dim=-1)
+    right = torch.nn.functional.normalize(torch.linalg.cross(up, back), dim=-1)
+    columns = torch.stack([right, torch.linalg.cross(back, right), back, position], dim=-1)
+    last = columns.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(len(position), 1, 4)
+    return torch.cat([columns, last], dim=1)
 
 
 def condition(cameras: Cameras) -> Float[Tensor, "b 16"]:

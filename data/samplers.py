@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from data.cameras import Cameras, look_at_origin
-from data.ranges import Fraction, PositiveFloat, PositiveInt
+from data.cameras import Cameras, look_at, look_at_origin
+from data.ranges import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 
 
 @runtime_checkable
@@ -30,7 +30,7 @@ class FourViews:
     """Views of one object, 360 / n_view degrees apart from a random start; elevation, fov and distance shared.
 
     The distance is `framing * U(1 - jitter, 1 + jitter) / tan(fov / 2)`, so that the object's size in
-    the picture hardly depends on the fov (MVDream: U(0.8, 1.0) / tan(fov / 2)).
+    the picture hardly depends on the fov (MVDream: U(0.8, 1.0) / tan(fov / 2)). `on_sphere`: see `_elevations`.
     """
 
     size: PositiveInt = 64
@@ -39,13 +39,15 @@ class FourViews:
     fov: tuple[PositiveFloat, PositiveFloat] = (35.0, 45.0)
     framing: PositiveFloat = 0.68
     jitter: Fraction = 0.03
+    on_sphere: Fraction = 0.0
 
     def draw(self, n: int, rng: torch.Generator) -> Cameras:
         if n % self.n_view:
             raise ValueError(f"n={n} is not a multiple of n_view={self.n_view}")
         groups = n // self.n_view
         start = _uniform(groups, (0.0, 360.0), rng)
-        elevation, fov = _uniform(groups, self.elevation, rng), _uniform(groups, self.fov, rng)
+        elevation = _elevations(groups, self.elevation, self.on_sphere, rng)
+        fov = _uniform(groups, self.fov, rng)
         distance = self.framing * _uniform(groups, (1 - self.jitter, 1 + self.jitter), rng)
         distance = distance / torch.tan(torch.deg2rad(fov) / 2)
         azimuth = start[:, None] + 360.0 / self.n_view * torch.arange(self.n_view)
@@ -73,12 +75,52 @@ class Orbit:
         return _from_degrees(azimuth, elevation, distance / torch.tan(torch.deg2rad(fov) / 2), fov, self.size)
 
 
+@dataclass
+class RandomViews:
+    """Independent views from a range of distances, whatever their fov; together they go around the object.
+
+    on_sphere: see `_elevations`.
+    Cameras may be shaken: `position_shift` bounds a uniform shift along each axis, `target_shift` and `up_shift` are
+    standard deviations of the point looked at and of the direction up (threestudio: 0.1, 0.2, 0.02).
+    """
+
+    size: PositiveInt = 64
+    elevation: tuple[float, float] = (-10.0, 45.0)
+    fov: tuple[PositiveFloat, PositiveFloat] = (40.0, 70.0)
+    distance: tuple[PositiveFloat, PositiveFloat] = (1.5, 2.0)
+    on_sphere: Fraction = 0.5
+    position_shift: NonNegativeFloat = 0.0
+    target_shift: NonNegativeFloat = 0.0
+    up_shift: NonNegativeFloat = 0.0
+    n_view: ClassVar[int] = 1
+
+    def draw(self, n: int, rng: torch.Generator) -> Cameras:
+        azimuth = (torch.arange(n) + torch.rand(n, generator=rng)) * (360.0 / n) - 180.0
+        elevation = _elevations(n, self.elevation, self.on_sphere, rng)
+        distance, fov = _uniform(n, self.distance, rng), _uniform(n, self.fov, rng)
+        return self._shaken(_from_degrees(azimuth, elevation, distance, fov, self.size), rng)
+
+    def _shaken(self, cameras: Cameras, rng: torch.Generator) -> Cameras:
+        n = len(cameras)
+        position = cameras.position + self.position_shift * (2 * torch.rand(n, 3, generator=rng) - 1)
+        target = self.target_shift * torch.randn(n, 3, generator=rng)
+        up = torch.tensor([0.0, 0.0, 1.0]) + self.up_shift * torch.randn(n, 3, generator=rng)
+        return replace(cameras, c2w=look_at(position, target, up))
+
+
 def turntable(
-    n: int, size: int, elevation: float = 15.0, fov: float = 40.0, framing: float = 0.68, start: float = 0.0
+    n: int,
+    size: int,
+    elevation: float = 15.0,
+    fov: float = 40.0,
+    framing: float = 0.68,
+    start: float = 0.0,
+    distance: float | None = None,
 ) -> Cameras:
-    """n views around the object, the first from azimuth `start` (0: its front); degrees."""
+    """n views around the object, the first from azimuth `start` (0: its front), from `distance` or else so far that
+    `framing` fills the picture; degrees."""
     azimuth = start + 360.0 / n * torch.arange(n)
-    distance = framing / math.tan(math.radians(fov) / 2)
+    distance = framing / math.tan(math.radians(fov) / 2) if distance is None else distance
     full = lambda x: torch.full((n,), x)
     return _from_degrees(azimuth, full(elevation), full(distance), full(fov), size)
 
@@ -91,6 +133,17 @@ def _from_degrees(
     size: int,
 ) -> Cameras:
     return look_at_origin(torch.deg2rad(azimuth), torch.deg2rad(elevation), distance, torch.deg2rad(fov), size, size)
+
+
+def _elevations(n: int, bounds: Sequence[float], on_sphere: float, rng: torch.Generator) -> Float[Tensor, "n"]:
+    """Uniform in degrees or, in the share `on_sphere` of the batches, uniform in area: sin(elevation) is uniform.
+
+    threestudio (2023) has a share of 0.5. MVDream's copy of it meant the same, but gets the bounds of the sine wrong.
+    """
+    if on_sphere and torch.rand((), generator=rng).item() < on_sphere:
+        low, high = (math.sin(math.radians(bound)) for bound in bounds)
+        return torch.rad2deg(torch.asin(_uniform(n, (low, high), rng)))
+    return _uniform(n, bounds, rng)
 
 
 def _uniform(n: int, bounds: Sequence[float], rng: torch.Generator) -> Float[Tensor, "n"]:

@@ -66,7 +66,8 @@ class BlobDreamFusion:
 class ImplicitVolume(nn.Module):
     """density = softplus(network(encoding(x))[0] + bias(x)); the network's other outputs are the features.
 
-    Materials take the first three features for the colour.
+    Materials take the first three features for the colour. separate_features: they come from a network of their own,
+    `feature_network`, as in threestudio; `network` then has the density alone.
     """
 
     def __init__(
@@ -78,11 +79,14 @@ class ImplicitVolume(nn.Module):
         n_hidden: NonNegativeInt = 1,
         n_features: ThreeOrMore = 3,
         normal_step: PositiveFloat = 0.01,
+        separate_features: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.encoding = encoding
-        self.network = MLP(encoding.n_output, 1 + n_features, hidden, n_hidden, seed, encoding.backend)
+        new = lambda n_output, seed: MLP(encoding.n_output, n_output, hidden, n_hidden, seed, encoding.backend)
+        self.network = new(1 if separate_features else 1 + n_features, seed)
+        self.feature_network = new(n_features, seed + 1) if separate_features else None
         self.density_bias = density_bias
         self.radius = radius
         self.normal_step = normal_step
@@ -91,14 +95,16 @@ class ImplicitVolume(nn.Module):
         return self.encoding(self._unit(x))
 
     def density(self, x: Float[Tensor, "n 3"], code: Float[Tensor, "n c"] | None = None) -> Float[Tensor, "n"]:
-        return self._activate(self._network(x, code)[:, 0], x)
+        return self._activate(self.network(self.encoding(self._unit(x), code))[:, 0], x)
 
     def forward(
         self, x: Float[Tensor, "n 3"], with_normal: bool = False, code: Float[Tensor, "n c"] | None = None
     ) -> FieldSample:
-        raw = self._network(x, code)
+        code = self.encoding(self._unit(x), code)
+        raw = self.network(code)
+        features = raw[:, 1:] if self.feature_network is None else self.feature_network(code)
         normal = self.normal(x) if with_normal else None
-        return FieldSample(self._activate(raw[:, 0], x), raw[:, 1:], normal)
+        return FieldSample(self._activate(raw[:, 0], x), features, normal)
 
     def normal(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """n = -grad density / |grad density|, the gradient by central differences of step `normal_step`."""
@@ -106,9 +112,6 @@ class ImplicitVolume(nn.Module):
         neighbours = (x[:, None] + torch.cat([step, -step])).clamp(-self.radius, self.radius)
         plus, minus = self.density(neighbours.flatten(0, 1)).view(-1, 2, 3).unbind(dim=1)
         return nn.functional.normalize(minus - plus, dim=-1)
-
-    def _network(self, x: Float[Tensor, "n 3"], code: Float[Tensor, "n c"] | None) -> Float[Tensor, "n o"]:
-        return self.network(self.encoding(self._unit(x), code))
 
     def _unit(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         return x / (2 * self.radius) + 0.5

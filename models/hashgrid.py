@@ -112,7 +112,10 @@ TINYCUDANN = Source(
 
 
 class HashGrid(nn.Module):
-    """Points in the unit cube to `n_output` features, learned in one table "e k" that all back ends share."""
+    """Points in the unit cube to `n_output` features, learned in one table "e k" that all back ends share.
+
+    active_levels: the features of finer levels are 0. A schedule may let them in one after the other.
+    """
 
     def __init__(
         self,
@@ -128,6 +131,7 @@ class HashGrid(nn.Module):
         self.backend = backend
         self.levels = Levels.geometric(n_levels, base_resolution, finest_resolution, log2_table_size)
         self.n_output = n_levels * n_features
+        self.n_features, self.active_levels = n_features, n_levels
         generator = torch.Generator().manual_seed(seed)
         tables = torch.empty(int(self.levels.size.sum()), n_features)
         self.tables = nn.Parameter(tables.uniform_(-1e-4, 1e-4, generator=generator))
@@ -137,4 +141,8 @@ class HashGrid(nn.Module):
     def forward(self, x: Float[Tensor, "n 3"], known: Float[Tensor, "n f"] | None = None) -> Float[Tensor, "n f"]:
         if known is not None and not torch.is_grad_enabled():
             return known
-        return self._encode.of(x)(x, self.tables, self.levels, known)
+        features = self._encode.of(x)(x, self.tables, self.levels, known)
+        n_active = self.active_levels * self.n_features
+        if n_active >= self.n_output:
+            return features
+        return features * (torch.arange(self.n_output, device=x.device) < n_active)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from data.ranges import Fraction, NonNegativeFloat
+from data.ranges import Fraction, NonNegativeFloat, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class DiffusePointLight(nn.Module):
     In training a render is lit with probability `diffuse_probability` (let a schedule hold it at 0 for the first steps
     to train on albedo alone), and a lit one is textureless with probability `textureless_probability`. With
     `soft_shading` the diffuse share of a lit render is drawn from U(0, 1) and ambient = 1 - diffuse (Magic3D).
+    `group_size` consecutive images are views of one object, and of one light.
     """
 
     def __init__(
@@ -86,21 +87,27 @@ class DiffusePointLight(nn.Module):
         soft_shading: bool = False,
         light_noise: NonNegativeFloat = 1.0,
         light_distance: tuple[float, float] = (0.8, 1.5),
+        group_size: PositiveInt = 4,
     ) -> None:
         super().__init__()
         self.ambient, self.diffuse = ambient, diffuse
         self.diffuse_probability, self.textureless_probability = diffuse_probability, textureless_probability
         self.soft_shading = soft_shading
         self.light_noise, self.light_distance = light_noise, light_distance
+        self.group_size = group_size
 
     def light(self, camera: Float[Tensor, "b 3"], rng: torch.Generator | None) -> Light:
-        """l = U(distance) normalize(camera + noise N(0, 1)), one noise for the batch: views of one object agree."""
+        """l = U(distance) normalize(camera + noise N(0, 1)), one distance and one noise for the views of an object."""
         if rng is None:
             return Light(camera, self.ambient, self.diffuse)
-        lit, textureless, soft, distance = torch.rand(4, generator=rng, device=rng.device).tolist()
-        noise = self.light_noise * torch.randn(3, generator=rng, device=rng.device).to(camera.device)
+        groups = -(-len(camera) // self.group_size)
+        draws = torch.rand(3 + groups, generator=rng, device=rng.device)
+        lit, textureless, soft = draws[:3].tolist()
+        noise = self.light_noise * torch.randn(groups, 3, generator=rng, device=rng.device)
+        share = lambda x: x.repeat_interleave(self.group_size, dim=0)[: len(camera)].to(camera.device)
         nearest, farthest = self.light_distance
-        position = nn.functional.normalize(camera + noise, dim=-1) * (nearest + distance * (farthest - nearest))
+        distance = nearest + share(draws[3:, None]) * (farthest - nearest)
+        position = nn.functional.normalize(camera + share(noise), dim=-1) * distance
         if lit >= self.diffuse_probability:
             return Light(position)
         ambient, diffuse = (1 - soft, soft) if self.soft_shading else (self.ambient, self.diffuse)

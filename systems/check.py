@@ -181,7 +181,9 @@ def _check_scheduled(system: Value, walk: Walk, overrides: Sequence[Override]) -
 
 
 def _nodes(value: Value, path: str) -> list[str]:
-    """The paths of all tables in a tree that have a `_target_`."""
+    """The paths of all tables in a tree that have a `_target_`; null leaves are none."""
+    if value is None:
+        return []
     if not isinstance(value, dict) or "_target_" in value:
         return [path]
     return [found for key, child in value.items() for found in _nodes(child, f"{path}.{key}" if path else key)]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from data.samplers import turntable
+from data.cameras import Cameras
 from systems.text_to_3d import TextTo3D
 
 
@@ -18,10 +18,9 @@ def to_bytes(image: Float[Tensor, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
     return (image.clamp(0, 1) * 255).round().byte().cpu().numpy()
 
 
-def frames(system: TextTo3D, n: int, size: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """n renders around the scene from azimuth 0, its front, one at a time to bound the memory."""
-    cameras = turntable(n, size)
-    for index in range(n):
+def frames(system: TextTo3D, cameras: Cameras) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """One render per camera, one at a time to bound the memory."""
+    for index in range(len(cameras)):
         yield to_bytes(system.look(cameras[index : index + 1]).rgb[0])
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from data.cameras import Cameras
 from data.errors import UserError
-from data.ranges import PositiveInt
+from data.ranges import PositiveFloat, PositiveInt
+from data.samplers import turntable
 from models.mesh import EmptyMeshError, Mesh, extract_mesh
 from systems.page import write_page
 from systems.pictures import frames, write_row, write_video
@@ -25,6 +27,8 @@ class Report(Callback):
     """every: steps between rows of four images in images/.
     size: pixels of a frame of the turntable; views.png shows n_views of its n_frames.
     mesh_resolution: grid points along an edge.
+    elevation, fov, distance: of the cameras that go around; degrees. distance null: as far as the embedded priors'
+    training pictures were taken. The ground truth is compared from cameras of its own, so that figures compare.
     """
 
     def __init__(
@@ -35,11 +39,15 @@ class Report(Callback):
         n_views: PositiveInt = 8,
         fps: PositiveInt = 20,
         mesh_resolution: PositiveInt = 96,
+        elevation: float = 15.0,
+        fov: PositiveFloat = 40.0,
+        distance: PositiveFloat | None = None,
     ) -> None:
         if n_frames % n_views:
             raise UserError(f"report.n_frames={n_frames} must be a multiple of report.n_views={n_views}")
         self.every, self.size, self.n_frames, self.n_views = every, size, n_frames, n_views
         self.fps, self.mesh_resolution = fps, mesh_resolution
+        self.elevation, self.fov, self.distance = elevation, fov, distance
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
@@ -47,7 +55,7 @@ class Report(Callback):
         if trainer.global_step % self.every == 0:
             assert isinstance(pl_module, TextTo3D)
             path = Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png"
-            write_row(path, list(frames(pl_module, n=4, size=self.size // 2)))
+            write_row(path, list(frames(pl_module, self._around(4, self.size // 2))))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """metrics.json comes last: its presence says that the run is finished."""
@@ -55,7 +63,7 @@ class Report(Callback):
         pl_module.to(trainer.strategy.root_device)  # from where Lightning has taken it after the last step
         folder = Path(trainer.default_root_dir)
         log.info("Drawing the turntable and the mesh ...")
-        images = list(frames(pl_module, self.n_frames, self.size))
+        images = list(frames(pl_module, self._around(self.n_frames, self.size)))
         write_row(folder / "views.png", images[:: self.n_frames // self.n_views])
         write_video(folder / "turntable.mp4", images, self.fps)
         mesh = self._mesh(pl_module)
@@ -65,6 +73,9 @@ class Report(Callback):
         metrics = self._metrics(trainer) | truth
         write_page(folder, metrics, mesh)
         write_whole(folder / "metrics.json", metrics)
+
+    def _around(self, n: int, size: int) -> Cameras:
+        return turntable(n, size, self.elevation, self.fov, distance=self.distance)
 
     def _mesh(self, system: TextTo3D) -> Mesh | None:
         """None, and a word about it, for a scene without a surface: the rest of the report shows why."""

@@ -4,6 +4,7 @@ resumed run needs no state, and a longer run stretches every schedule with it.""
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -29,6 +30,16 @@ class Linear:
         return self.start + (self.end - self.start) * min(max(part, 0.0), 1.0)
 
 
+class Sqrt:
+    """start - (start - end) sqrt(progress): most of the way early, the rest slowly (HiFA, Zhu et al. 2023)."""
+
+    def __init__(self, start: float, end: float) -> None:
+        self.start, self.end = start, end
+
+    def __call__(self, progress: float) -> float:
+        return self.start - (self.start - self.end) * math.sqrt(progress)
+
+
 class Steps:
     """`values[i]` from progress `at[i - 1]` on; values[0] from the start. Keeps their type: use it for sizes."""
 
@@ -42,10 +53,10 @@ class Steps:
 
 
 class ScheduleTable:
-    """`{"guidance": {"max_t": Linear(...)}}`: which attribute of `root` follows which schedule."""
+    """`{"guidance": {"max_t": Linear(...)}}`: which attribute of `root` follows which schedule; null: none."""
 
-    def __init__(self, root: object, schedules: Tree[Schedule]) -> None:
-        table = flatten(schedules)
+    def __init__(self, root: object, schedules: Tree[Schedule | None]) -> None:
+        table = {path: schedule for path, schedule in flatten(schedules).items() if schedule is not None}
         for path, schedule in table.items():
             if not isinstance(schedule, Schedule):
                 raise UserError(f"system.schedules.{path}={schedule} is no schedule: it needs a _target_")

@@ -31,7 +31,7 @@ class TextTo3D(LightningModule):
     learning_rates: by the beginning of a parameter's name in the scene, `guidance` for one that learns, too; the
         longest that fits wins.
     schedules: which attribute of this system follows which function of the progress.
-    batch_size: images per step; a multi-view prior takes them in groups.
+    batch_size: images per step; a multi-view prior takes them in groups. A schedule may change it.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class TextTo3D(LightningModule):
         prompt_processor: PromptProcessor,
         sampler: CameraSampler,
         losses: Mapping[str, Loss],
-        schedules: Tree[Schedule],
+        schedules: Tree[Schedule | None],
         learning_rates: Tree[NonNegativeFloat],
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: NonNegativeFloat = 0.01,
@@ -51,9 +51,7 @@ class TextTo3D(LightningModule):
         seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
-        group = math.lcm(guidance.prior.n_view, sampler.n_view)
-        if batch_size % group:
-            raise UserError(f"system.batch_size={batch_size} must be a multiple of {group}, the views of an object")
+        _check_batch_sizes(batch_size, schedules, max_steps, math.lcm(guidance.prior.n_view, sampler.n_view))
         self.scene = scene
         self.renderer = renderer
         self.guidance = guidance
@@ -123,3 +121,15 @@ class TextTo3D(LightningModule):
                     f"the checkpoint is of another scene ({name}: {shapes[0]} there, {shapes[1]} here):"
                     " say resume=never, or give the run's own configuration"
                 )
+
+
+def _check_batch_sizes(batch_size: int, schedules: Tree[Schedule | None], max_steps: int, group: int) -> None:
+    """The one at the start, or all that a schedule will set."""
+    schedule = flatten(schedules).get("batch_size")
+    key = "system.batch_size"
+    sizes: set[int | float] = {batch_size}
+    if isinstance(schedule, Schedule):
+        key, sizes = "system.schedules.batch_size", {schedule(step / max_steps) for step in range(max_steps)}
+    for size in sizes:
+        if not isinstance(size, int) or size < 1 or size % group:
+            raise UserError(f"{key}={size} must be a multiple of {group}, the views of an object")

@@ -45,3 +45,9 @@ def test_spherical_harmonics_are_orthonormal(rng: torch.Generator) -> None:
     basis = spherical_harmonics(sphere)
     gram = 4 * math.pi * basis.T @ basis / len(sphere)
     torch.testing.assert_close(gram, torch.eye(9), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("b", [8, 4])
+def test_a_group_of_the_largest_batch_is_one_colour_for_all(b: int, rng: torch.Generator) -> None:
+    images = LearnedBackground(random_probability=1.0, group_size=8)(directions(rng, b), rng)
+    assert (images == images[0, 0, 0]).all()

@@ -60,3 +60,20 @@ def test_mlp_maps_zero_to_zero_and_is_seeded() -> None:
     assert [tuple(weight.shape) for weight in network.weights] == [(8, 4), (8, 8), (2, 8)]
     assert torch.equal(network(torch.zeros(3, 4)), torch.zeros(3, 2))
     assert torch.equal(network(torch.ones(3, 4)), MLP(4, 2, hidden=8, n_hidden=2, seed=1)(torch.ones(3, 4)))
+
+
+def test_separate_features_leave_the_density_its_own_network(rng: torch.Generator) -> None:
+    geometry, points = ImplicitVolume(HashGrid(backend="torch"), BlobMagic3D(), separate_features=True), ball(rng)
+    field = geometry(points)
+    density = torch.autograd.grad(field.density.sum(), geometry.feature_network.weights, allow_unused=True)
+    features = torch.autograd.grad(field.features.sum(), geometry.network.weights, allow_unused=True)
+    assert density == features == (None, None)
+    assert torch.equal(geometry.density(points), field.density) and field.features.shape == (200, 3)
+    assert not torch.equal(geometry.network.weights[0], geometry.feature_network.weights[0])
+
+
+def test_known_codes_give_separate_features_the_same_values(rng: torch.Generator) -> None:
+    geometry, points = ImplicitVolume(HashGrid(backend="torch"), BlobMagic3D(), separate_features=True), ball(rng)
+    with torch.no_grad():
+        code = geometry.encode(points)
+        assert torch.equal(geometry(points, code=code).features, geometry(points).features)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from data.errors import UserError
+from models.backends import Backend
 from models.hashgrid import HashGrid, Levels, encode_torch
 
 LEVELS = Levels.geometric(n_levels=4, base_resolution=4, finest_resolution=32, log2_table_size=10)
@@ -72,3 +73,22 @@ def test_other_widths_than_two_features_run_on_the_definition(rng: torch.Generat
     assert torch.equal(chosen(points), HashGrid(n_features=4, backend="torch")(points))
     with pytest.raises(UserError, match=r"renderer\.backend=numba .*geometry\.encoding\.n_features=2"):
         HashGrid(n_features=4, backend="numba")
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_levels_that_are_not_active_yet_are_zero_and_do_not_learn(backend: Backend, rng: torch.Generator) -> None:
+    points = torch.rand(100, 3, generator=rng)
+    encoding = HashGrid(n_levels=4, backend=backend)
+    whole = encoding(points)
+    encoding.active_levels = 3
+    with torch.no_grad():
+        code = encoding(points)
+    for features in (encoding(points), encoding(points, code)):
+        assert torch.equal(features[:, :6], whole[:, :6]) and (features[:, 6:] == 0).all()
+        (gradient,) = torch.autograd.grad(features.sum(), encoding.tables)
+        learns = [gradient[a:b].abs().sum().item() > 0 for a, b in zip(*ends(encoding.levels), strict=True)]
+        assert learns == [True, True, True, False]
+
+
+def ends(levels: Levels) -> tuple[list[int], list[int]]:
+    return levels.offset.tolist(), (levels.offset + levels.size).tolist()

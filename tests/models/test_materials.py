@@ -53,3 +53,11 @@ def test_drawn_lights_keep_their_distance_and_evaluation_draws_none(rng: torch.G
     distances = torch.cat([material.light(camera, rng).position.norm(dim=-1) for _ in range(50)])
     assert distances.min() >= 0.8 and distances.max() <= 1.5
     assert torch.equal(material.light(camera, None).position, camera)
+
+
+def test_views_of_one_object_share_the_noise_of_their_light_and_objects_do_not(rng: torch.Generator) -> None:
+    light = DiffusePointLight(light_distance=(1.0, 2.0), group_size=4).light(torch.zeros(8, 3), rng)
+    groups = light.position.unflatten(0, (2, 4))
+    assert (groups == groups[:, :1]).all() and not torch.equal(groups[0], groups[1])
+    distance = groups[:, 0].norm(dim=-1)
+    assert not torch.isclose(distance[0], distance[1])

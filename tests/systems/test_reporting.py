@@ -8,6 +8,7 @@ from pathlib import Path
 
 import imageio.v3 as iio
 import pytest
+import torch
 import trimesh
 from pytorch_lightning import Trainer
 
@@ -118,3 +119,16 @@ def test_scene_without_a_surface_gets_a_report_without_a_mesh(
     make_trainer(Progress(), Checkpoint(), small_report()).fit(system)
     assert "no mesh.glb" in caplog.text
     assert "There is no mesh." in (tmp_path / "index.html").read_text()
+
+
+def test_report_looks_from_where_it_is_told(make_system: Make, make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").touch()
+    report = Report(1, 16, n_frames=4, n_views=4, mesh_resolution=8, elevation=20.0, fov=70.0, distance=2.0)
+    system, seen = make_system(max_steps=1), []
+    look = system.look
+    system.look = lambda cameras: seen.append(cameras) or look(cameras)
+    make_trainer(Progress(), Checkpoint(), report, max_steps=1).fit(system)
+    assert len(seen) == 8
+    for cameras in seen:
+        angles = torch.rad2deg(torch.cat([cameras.elevation, cameras.fov_y]))
+        assert [*angles.tolist(), cameras.distance.item()] == pytest.approx([20.0, 70.0, 2.0])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from data.errors import UserError
-from systems.schedules import Linear, Steps
+from systems.schedules import Linear, ScheduleTable, Sqrt, Steps
 
 
 def test_linear_holds_its_ends() -> None:
@@ -26,3 +26,15 @@ def test_steps_change_at_their_turns_and_keep_the_type() -> None:
 def test_steps_need_one_value_more_than_ordered_turns(at: list[float]) -> None:
     with pytest.raises(UserError, match="one more value"):
         Steps(values=[1, 2, 3], at=at)
+
+
+def test_sqrt_has_gone_half_its_way_after_a_quarter() -> None:
+    schedule = Sqrt(start=0.98, end=0.02)
+    assert [schedule(p) for p in (0.0, 0.25, 1.0)] == pytest.approx([0.98, 0.5, 0.02])
+
+
+def test_null_takes_a_schedule_away() -> None:
+    owner = Steps(values=[1], at=[])
+    table = ScheduleTable(owner, {"values": None, "at": Steps(values=[2, 3], at=[0.5])})
+    table.apply(0.7)
+    assert owner.values == [1] and owner.at == 3

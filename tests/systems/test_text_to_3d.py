@@ -16,7 +16,7 @@ from systems.checkpoint import Checkpoint
 from systems.fit import Fit
 from systems.progress import Progress
 from systems.run_folder import Interrupted, RunFolder
-from systems.schedules import Linear
+from systems.schedules import Linear, Schedule, Steps
 from systems.text_to_3d import TextTo3D
 
 Make = Callable[..., TextTo3D]
@@ -196,3 +196,46 @@ def test_metrics_have_one_row_per_step_also_after_a_resume(
     assert {"step", "seconds", "loss", "loss/guidance", "loss/opacity", "opacity"} <= set(header.split(","))
     assert [row.split(",")[0] for row in rows] == ["0", "1", "2", "3", "4", "5"]
     assert progress.seconds > progress.seconds_before > 0
+
+
+def test_scheduled_batches_are_rendered_at_their_sizes(
+    make_system: Make, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedules = {"batch_size": Steps([8, 4], [0.5]), "sampler.size": Steps([8, 12], [0.5])}
+    system = make_system(max_steps=4, schedules=schedules, batch_size=8)
+    shapes: list[tuple[int, ...]] = []
+    guide = system.guidance
+    system.guidance = lambda images, *others: shapes.append(tuple(images.shape[:2])) or guide(images, *others)
+    make_trainer(max_steps=4).fit(system)
+    assert shapes == [(8, 8), (8, 8), (4, 12), (4, 12)]
+
+
+@pytest.mark.parametrize("schedule", [Steps([8, 6], [0.5]), Linear(8.0, 4.0)])
+def test_scheduled_batches_must_hold_whole_objects(make_system: Make, schedule: Schedule) -> None:
+    with pytest.raises(UserError, match=r"system\.schedules\.batch_size=\d.* must be a multiple of 4"):
+        make_system(schedules={"batch_size": schedule})
+
+
+def test_field_grows_finer_by_schedule(make_system: Make) -> None:
+    system = make_system(schedules={"scene.geometry.encoding.active_levels": Steps([1, 2], [0.5])})
+    levels = []
+    for step in (2, 3):
+        system.begin_step(step)
+        levels.append(system.scene.geometry.encode(torch.full((1, 3), 0.1)).count_nonzero().item())
+    assert levels == [2, 4]
+
+
+def test_no_weight_decay_makes_adam_of_adamw(make_system: Make) -> None:
+    system = make_system()
+    system.weight_decay = 0.0
+    own, twin = system.configure_optimizers(), make_system()
+    adam = torch.optim.Adam([{"params": list(twin.scene.parameters())}], lr=0.05, betas=(0.9, 0.99), eps=1e-15)
+    for group in own.param_groups:
+        group["lr"] = 0.05
+    for _ in range(3):
+        for scene, optimiser in ((system.scene, own), (twin.scene, adam)):
+            optimiser.zero_grad()
+            sum(parameter.square().sum() for parameter in scene.parameters()).backward()
+            optimiser.step()
+    for ours, theirs in zip(system.scene.parameters(), twin.scene.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
