@@ -74,10 +74,16 @@ class Orbit:
 
 
 def turntable(
-    n: int, size: int, elevation: float = 15.0, fov: float = 40.0, framing: float = 0.68, start: float = 0.0
+    n: int,
+    size: int,
+    elevation: float = 15.0,
+    fov: float = 40.0,
+    framing: float = 0.68,
+    start: float = 0.0,
+    span: float = 360.0,
 ) -> Cameras:
-    """n views around the object, the first from azimuth `start` (0: its front); degrees."""
-    azimuth = start + 360.0 / n * torch.arange(n)
+    """n views around the object, `span` / n apart, the first from azimuth `start` (0: its front); degrees."""
+    azimuth = start + span / n * torch.arange(n)
     distance = framing / math.tan(math.radians(fov) / 2)
     full = lambda x: torch.full((n,), x)
     return _from_degrees(azimuth, full(elevation), full(distance), full(fov), size)
