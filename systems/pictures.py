@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,14 @@ def frames(system: TextTo3D, n: int, size: int) -> Iterator[UInt8[np.ndarray, "h
     cameras = turntable(n, size)
     for index in range(n):
         yield to_bytes(system.look(cameras[index : index + 1]).rgb[0])
+
+
+def write_whole_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
+    """Whole or not at all: written beside, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(iio.imwrite("<bytes>", image, extension=".png"))
+    os.replace(draft, path)
 
 
 def write_row(path: Path, images: list[UInt8[np.ndarray, "h w 3"]]) -> None:

@@ -19,9 +19,7 @@ from systems.train_prior import TrainPrior
 class SampleGrid(Callback):
     """Every so many steps saves the averaged weights, reads them back as a prior, and writes images/<step>.png."""
 
-    def __init__(
-        self, every: PositiveInt = 500, n_captions: PositiveInt = 4, sampler: Sampler | None = None
-    ) -> None:
+    def __init__(self, every: PositiveInt = 500, n_captions: PositiveInt = 4, sampler: Sampler | None = None) -> None:
         self.every, self.n_captions = every, n_captions
         self.sampler = sampler or DDIM(steps=20, scale=4.0)
 
