@@ -36,7 +36,7 @@ def write_manifest(path: Path, pictures: Sequence[Picture]) -> None:
 
 
 def check_manifest(path: Path, pictures: Sequence[Picture]) -> None:
-    """UserError unless these are the pictures that it plans, and the files that it lists are as they were written."""
+    """UserError unless these are the pictures that it plans, and its files, where they still exist, are as written."""
     way_out = "say resume=never to draw them all anew, or name=another to keep both"
     try:
         written = [Picture(**one) for one in json.loads(path.read_text())["images"]]
@@ -45,7 +45,7 @@ def check_manifest(path: Path, pictures: Sequence[Picture]) -> None:
     if [replace(one, sha256=None) for one in written] != list(pictures):
         raise UserError(f"{path.parent} holds pictures of other prompts or weights than there are now: {way_out}")
     for one in written:
-        if one.sha256 is not None and one.sha256 != _sha256(path.parent / one.file):
+        if one.sha256 is not None and _sha256(path.parent / one.file) not in (None, one.sha256):
             raise UserError(f"{path.parent / one.file} is not what was drawn there: {way_out}")
 
 

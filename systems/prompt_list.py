@@ -14,8 +14,10 @@ WAYS = 'prompt="a red dog wearing a blue hat", job.prompts="[a red dog,a green c
 def prompt_list(prompt: str | None, prompts: Sequence[str] | None, file: str | None) -> list[str]:
     """Each prompt once, in order. Of a file, its lines, but for empty ones and those that begin with #."""
     given = [one for one in (prompt, prompts, file) if one is not None]
-    if len(given) != 1:
-        raise UserError(f"prompt {'and its likes contradict each other' if given else 'is missing'}: say {WAYS}")
+    if not given:
+        raise UserError(f"prompt is missing: say {WAYS}")
+    if len(given) > 1:
+        raise UserError(f"prompt, job.prompts and job.file: give one of them, {WAYS}")
     if file is not None:
         prompts = [line for line in _lines(file) if not line.startswith("#")]
     found = list(dict.fromkeys(line.strip() for line in prompts or [prompt or ""] if line.strip()))

@@ -76,10 +76,12 @@ class Sample:
                 raise UserError(f"resume={checkpoint}: samples are continued where they lie; say resume=auto")
             check_manifest(manifest, pictures)
         write_manifest(manifest, pictures)
-        seconds = self.draw_missing(folder.path, plan)
-        write_manifest(manifest, pictures)
-        rows = [np.concatenate([iio.imread(folder.path / one.file) for one in views], axis=1) for views in plan]
-        write_row(folder.path / "grid.png", [np.concatenate(rows[:GRID_ROWS])])
+        try:
+            seconds = self.draw_missing(folder.path, plan)
+        finally:
+            write_manifest(manifest, pictures)
+        rows = [[iio.imread(folder.path / one.file) for one in views] for views in plan[:GRID_ROWS]]
+        write_row(folder.path / "grid.png", [np.concatenate([np.concatenate(row, axis=1) for row in rows])])
         metrics = {
             "samples": len(plan),
             "images": len(pictures),
