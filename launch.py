@@ -41,6 +41,8 @@ def outcome(config: DictConfig) -> int:
     """Runs; tells what went wrong here, because Hydra would turn an exception into a traceback."""
     try:
         run(config)
+    except Interrupted:
+        raise
     except Exception as error:
         wrong = _user_error(error)
         if isinstance(wrong, FinishedError) and HydraConfig.get().mode == RunMode.MULTIRUN:

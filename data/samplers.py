@@ -116,10 +116,11 @@ def turntable(
     framing: float = 0.68,
     start: float = 0.0,
     distance: float | None = None,
+    span: float = 360.0,
 ) -> Cameras:
-    """n views around the object, the first from azimuth `start` (0: its front), from `distance` or else so far that
-    `framing` fills the picture; degrees."""
-    azimuth = start + 360.0 / n * torch.arange(n)
+    """n views around the object, `span` / n apart, the first from azimuth `start` (0: its front), from `distance` or
+    else so far that `framing` fills the picture; degrees."""
+    azimuth = start + span / n * torch.arange(n)
     distance = framing / math.tan(math.radians(fov) / 2) if distance is None else distance
     full = lambda x: torch.full((n,), x)
     return _from_degrees(azimuth, full(elevation), full(distance), full(fov), size)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from guidance.perp_neg import perpendicular
-from guidance.prior import Condition, Conditions, Prior
+from guidance.prior import Conditions, Prior, join
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,10 @@ def predict(prior: Prior, noisy: Float[Tensor, "b c y x"], t: Int[Tensor, "b"], 
     """
     asked = [conditions.cond, conditions.uncond, *(one.condition for one in conditions.avoided)]
     n = len(asked)
-    found = prior.predict_noise(torch.cat([noisy] * n), torch.cat([t] * n), _join(asked)).chunk(n)
+    found = prior.predict_noise(torch.cat([noisy] * n), torch.cat([t] * n), join(asked)).chunk(n)
     cond, uncond, *avoided = found
     if not avoided:
         return Predictions(cond, uncond)
     away = zip(conditions.avoided, avoided, strict=True)
     terms = [one.weight[:, None, None, None] * perpendicular(noise - uncond, cond - uncond) for one, noise in away]
     return Predictions(cond, uncond, torch.stack(terms).sum(dim=0))
-
-
-def _join(conditions: list[Condition]) -> Condition:
-    cameras = [one.camera for one in conditions if one.camera is not None]
-    assert len(cameras) in (0, len(conditions)), "either all conditions carry a camera, or none"
-    return Condition(torch.cat([one.text for one in conditions]), torch.cat(cameras) if cameras else None)

@@ -21,7 +21,7 @@ from guidance.diffusion import alpha_sigma, v_to_noise
 from guidance.multiview import set_view_count
 from guidance.precision import choose_device, choose_dtype
 from guidance.prior import Condition
-from guidance.prior_folder import find_prior, fingerprint
+from guidance.prior_folder import content_hash, find_prior, fingerprint
 from guidance.vocabulary import read_vocabulary
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ TO_NOISE: Mapping[str, ToNoise] = {"epsilon": lambda noisy, noise, alpha, sigma:
 
 
 class DiffusionPrior:
-    """Implements `TextPrior`. Not a Module: frozen weights belong to no optimiser and to no checkpoint.
+    """Implements `StoredPrior`. Not a Module: frozen weights belong to no optimiser and to no checkpoint.
 
     path: a folder with unet/ vae/ scheduler/ text_encoder/ tokenizer/.
     n_view: views attended together; 1 is 2D mode, in which conditions carry no camera.
@@ -98,6 +98,10 @@ class DiffusionPrior:
 
     def encode_text(self, prompts: list[str]) -> Float[Tensor, "b l d"]:
         return self._text_encoder(prompts)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return content_hash(self._folder)
 
     @cached_property
     def _text_encoder(self) -> Callable[[list[str]], Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -34,6 +35,26 @@ class Conditions:
     camera: Float[Tensor, "b 16"] | None = None  # of every image, also for a prior that is told none
 
 
+def join(parts: Sequence[Condition]) -> Condition:
+    return Condition(torch.cat([part.text for part in parts]), _join_cameras([part.camera for part in parts]))
+
+
+def join_all(parts: Sequence[Conditions]) -> Conditions:
+    """What is said about several groups of images, as one batch."""
+    avoided = tuple(
+        Avoided(join([one.condition for one in each]), torch.cat([one.weight for one in each]))
+        for each in zip(*(part.avoided for part in parts), strict=True)
+    )
+    cond, uncond = join([part.cond for part in parts]), join([part.uncond for part in parts])
+    return Conditions(cond, uncond, avoided, _join_cameras([part.camera for part in parts]))
+
+
+def _join_cameras(cameras: Sequence[Float[Tensor, "_ 16"] | None]) -> Float[Tensor, "b 16"] | None:
+    given = [camera for camera in cameras if camera is not None]
+    assert len(given) in (0, len(cameras)), "either all conditions carry a camera, or none"
+    return torch.cat(given) if given else None
+
+
 @runtime_checkable
 class Prior(Protocol):
     """A frozen latent diffusion model. Works in its own precision inside, takes and gives float32."""
@@ -64,3 +85,11 @@ class TextPrior(Prior, Protocol):
     text_fingerprint: str  # changes when its text encoder does
 
     def encode_text(self, prompts: list[str]) -> Float[Tensor, "b l d"]: ...
+
+
+@runtime_checkable
+class StoredPrior(TextPrior, Protocol):
+    """A prior that can say which one it is."""
+
+    @property
+    def fingerprint(self) -> str: ...  # of its weights' bytes, the same on every machine

@@ -30,3 +30,13 @@ def fingerprint(folder: Path, parts: tuple[str, ...]) -> str:
     files = sorted(file for part in parts for file in (folder / part).rglob("*") if file.is_file())
     facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def content_hash(folder: Path) -> str:
+    """Of what the files of all parts hold, wherever they lie; a gigabyte takes a second."""
+    whole = hashlib.sha256()
+    for file in sorted(file for part in PARTS for file in (folder / part).rglob("*") if file.is_file()):
+        with file.open("rb") as content:
+            whole.update(f"{file.relative_to(folder).as_posix()} ".encode())
+            whole.update(hashlib.file_digest(content, "sha256").digest())
+    return whole.hexdigest()

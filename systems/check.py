@@ -24,6 +24,7 @@ from data.errors import UserError
 from guidance.prior_folder import find_prior
 from guidance.vocabulary import check_words, read_vocabulary
 from systems import schema
+from systems.prompt_list import prompt_list
 from systems.run_folder import FinishedError, RunFolder
 from systems.schema import Value
 
@@ -160,7 +161,8 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
     _check_scheduled(resolved.get("system"), walk, overrides)
     if "prior" in walk.called:
         vocabulary = read_vocabulary(find_prior(config.prior.path))
-        check_words(config.prompt or "", vocabulary, config.prompt_processor.unknown)
+        for prompt in _prompts(config):
+            check_words(prompt, vocabulary, config.prompt_processor.unknown)
     folder: RunFolder = instantiate(config.folder)
     try:
         folder.plan(config)
@@ -168,6 +170,13 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
         if not skip_finished:
             raise
     folder.check_writable()
+
+
+def _prompts(config: DictConfig) -> list[str]:
+    """A job of many prompts has them in `prompts` or in `file`."""
+    if "file" in config.job:
+        return prompt_list(config.prompt, config.job.prompts, config.job.file)
+    return [config.prompt or ""]
 
 
 def _check_scheduled(system: Value, walk: Walk, overrides: Sequence[Override]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import signal
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from types import FrameType
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from data.ranges import PositiveFloat
-from systems.run_folder import Interrupted
+from systems.run_folder import interrupted
 
 log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -41,7 +40,9 @@ class Checkpoint(Callback):
         if self.asked_to_stop or time.monotonic() - self.last_save >= self.every_seconds:
             self._save(trainer)
         if self.asked_to_stop:
-            raise self._interrupted(f"Interrupted and saved after step {trainer.global_step} of {trainer.max_steps}.")
+            raise interrupted(
+                self.folder, f"Interrupted and saved after step {trainer.global_step} of {trainer.max_steps}."
+            )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._save(trainer)
@@ -59,11 +60,6 @@ class Checkpoint(Callback):
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.asked_to_stop or self.between_steps:
-            raise self._interrupted("Interrupted at once.")
+            raise interrupted(self.folder, "Interrupted at once.")
         self.asked_to_stop = True
         log.info("Stopping after this step; once more to stop at once.")
-
-    def _interrupted(self, message: str) -> Interrupted:
-        """Tells how to go on: the same command, without its wish for a fresh start."""
-        command = re.sub(r" (resume=\S+|'resume=[^']+')", "", (self.folder / "command.txt").read_text().strip())
-        return Interrupted(f"{message} Continue with:\n{command}")

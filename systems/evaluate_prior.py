@@ -14,13 +14,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from data.errors import UserError
-from data.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
+from data.ranges import NonNegativeInt
 from data.samplers import turntable
 from data.toybox.grammar import Toy
 from data.toybox.split import HELD_OUT, is_held_out
 from guidance.prior import TextPrior
 from guidance.prompts import PromptProcessor
-from guidance.sampling import sample
+from guidance.sampling import Sampler
 from metrics.ground_truth import GroundTruthScore, compare, psnr
 from metrics.toybox_truth import silhouette_on_grey, toy_of, true_views
 from systems.pictures import to_bytes, write_row
@@ -37,15 +37,14 @@ class EvaluatePrior:
     def __init__(
         self,
         prior: TextPrior,
+        sampler: Sampler,
         captions: Sequence[str] = HELD_OUT[:12],
-        steps: PositiveInt = 30,
-        scale: NonNegativeFloat = 4.0,
         elevation: float = 15.0,
         seed: NonNegativeInt = 0,
         cache_dir: str = "~/.cache/fourview/prompts",
     ) -> None:
-        self.prior, self.captions = prior, captions
-        self.steps, self.scale, self.elevation, self.seed = steps, scale, elevation, seed
+        self.prior, self.sampler, self.captions = prior, sampler, captions
+        self.elevation, self.seed = elevation, seed
         self.cache_dir = cache_dir
         self.device = prior.alphas_cumprod.device
 
@@ -61,7 +60,9 @@ class EvaluatePrior:
             **mean_scores(scores),
             "autoencoder_psnr": {"mean": statistics.fmean(decoded), "worst": min(decoded)},
             "seconds_per_sample": seconds,
-            "steps": self.steps,
+            "sampler": self.sampler.name,
+            "steps": self.sampler.steps,
+            "scale": self.sampler.scale,
             **provenance(self.device),
             "held_out": all(is_held_out(toy) for text in scores if (toy := toy_of(text))),
             "captions": {text: asdict(score) for text, score in scores.items()},
@@ -84,7 +85,7 @@ class EvaluatePrior:
         """Samples, truth, and how close they are."""
         cameras = turntable(4, self.prior.image_size, self.elevation)
         embeddings = PromptProcessor(caption, cache_dir=self.cache_dir)(self.prior)
-        images = sample(self.prior, embeddings.at(cameras.to(self.device)), rng, self.steps, self.scale).cpu()
+        images = self.sampler(self.prior, embeddings.at(cameras.to(self.device)), rng).cpu()
         true_rgb, true_opacity = true_views(self._toy(caption), cameras)
         return images, true_rgb, compare(images, silhouette_on_grey(images), true_rgb, true_opacity)
 

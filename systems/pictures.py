@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,14 @@ def frames(system: TextTo3D, cameras: Cameras) -> Iterator[UInt8[np.ndarray, "h 
     """One render per camera, one at a time to bound the memory."""
     for index in range(len(cameras)):
         yield to_bytes(system.look(cameras[index : index + 1]).rgb[0])
+
+
+def write_whole_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
+    """Whole or not at all: written beside, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(iio.imwrite("<bytes>", image, extension=".png"))
+    os.replace(draft, path)
 
 
 def write_row(path: Path, images: list[UInt8[np.ndarray, "h w 3"]]) -> None:

@@ -49,6 +49,13 @@ class MetricsTable:
         self.file.flush()
 
 
+def countdown() -> Bar:
+    """A bar for a terminal, with the time that is left."""
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    columns += [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
+    return Bar(*columns, disable=not sys.stdout.isatty())
+
+
 class Progress(Callback):
     """Writes down what a training step returns and what Lightning's log holds.
 
@@ -82,9 +89,7 @@ class Progress(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.first_step, self.first_time, self.last_line = trainer.global_step + 1, 0.0, 0.0
         self.table = MetricsTable(Path(trainer.default_root_dir) / "metrics.csv", trainer.global_step)
-        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-        columns += [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
-        self.bar = Bar(*columns, disable=not sys.stdout.isatty())
+        self.bar = countdown()
         self.task = self.bar.add_task("", total=trainer.max_steps, completed=trainer.global_step)
         self.bar.start()
 

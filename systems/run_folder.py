@@ -37,7 +37,9 @@ def slug(prompt: str | None) -> str:
 
 class RunFolder:
     """One run's files. `resume`: `auto` continues an unfinished run with the same config, `never` starts afresh,
-    anything else is the checkpoint (or run folder) to continue from."""
+    anything else is the checkpoint (or run folder) to continue from.
+    `state`: the file that an unfinished run is continued from; where there is none, it has done nothing worth keeping.
+    """
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class RunFolder:
         seed: Seed,
         variant: str | None = None,  # of a sweep: the overrides that tell its jobs apart
         resume: str = "auto",
+        state: str = "checkpoints/last.ckpt",
     ) -> None:
         self.path = Path(output, name, variant or "", f"{slug(prompt)}-{seed}")
         self.variant = variant
@@ -55,7 +58,8 @@ class RunFolder:
         self.command = self.path / "command.txt"
         self.log = self.path / "run.log"
         self.metrics = self.path / "metrics.json"  # written last: its presence means "finished"
-        self.checkpoint = self.path / "checkpoints" / "last.ckpt"
+        self.state = state
+        self.checkpoint = self.path / state
 
     def plan(self, config: DictConfig) -> Path | None:
         """The checkpoint to continue from, None to start; UserError if either would destroy something."""
@@ -76,15 +80,17 @@ class RunFolder:
                 f"{self.path} holds an unfinished run with another configuration ({difference}): say the same again to"
                 " continue it, resume=never to replace it, or name=another to keep both."
             )
-        _check_archive(self.checkpoint, "resume=never starts afresh")
+        _check_whole(self.checkpoint, "resume=never starts afresh")
         return self.checkpoint
 
     def _given_checkpoint(self) -> Path:
         path = Path(self.resume)
-        file = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+        file = path / self.state if path.is_dir() else path
         if not file.is_file():
-            raise UserError(f"resume={self.resume} is not a checkpoint: say auto, never, or the path of a last.ckpt.")
-        _check_archive(file, "resume=auto or resume=never goes without it")
+            raise UserError(
+                f"resume={self.resume} is not a checkpoint: say auto, never, or the path of a {self.checkpoint.name}."
+            )
+        _check_whole(file, "resume=auto or resume=never goes without it")
         return file
 
     def check_writable(self) -> None:
@@ -127,8 +133,17 @@ def _shell_word(override: str) -> str:
     return override if re.fullmatch(r'[\w.]+="[\w ,.-]*"', override) else shlex.quote(override)
 
 
-def _check_archive(path: Path, way_out: str) -> None:
-    """A torch checkpoint is a zip archive with checksums, so that a damaged one is found without torch."""
+def interrupted(folder: Path, message: str) -> Interrupted:
+    """Tells how to go on: the same command, without its wish for a fresh start."""
+    command = re.sub(r" (resume=\S+|'resume=[^']+')", "", (folder / "command.txt").read_text().strip())
+    return Interrupted(f"{message} Continue with:\n{command}")
+
+
+def _check_whole(path: Path, way_out: str) -> None:
+    """A torch checkpoint is a zip archive with checksums, so that a damaged one is found without torch; of another kind
+    of state its job judges."""
+    if path.suffix != ".ckpt":
+        return
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()

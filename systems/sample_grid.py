@@ -7,9 +7,10 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from data.ranges import NonNegativeFloat, PositiveInt
+from data.ranges import PositiveInt
 from data.toybox.split import held_out
 from guidance.diffusion_prior import DiffusionPrior
+from guidance.sampling import DDIM, Sampler
 from systems.evaluate_prior import EvaluatePrior, mean_scores
 from systems.pictures import to_bytes, write_row
 from systems.train_prior import TrainPrior
@@ -18,14 +19,9 @@ from systems.train_prior import TrainPrior
 class SampleGrid(Callback):
     """Every so many steps saves the averaged weights, reads them back as a prior, and writes images/<step>.png."""
 
-    def __init__(
-        self,
-        every: PositiveInt = 500,
-        n_captions: PositiveInt = 4,
-        steps: PositiveInt = 20,
-        scale: NonNegativeFloat = 4.0,
-    ) -> None:
-        self.every, self.n_captions, self.steps, self.scale = every, n_captions, steps, scale
+    def __init__(self, every: PositiveInt = 500, n_captions: PositiveInt = 4, sampler: Sampler | None = None) -> None:
+        self.every, self.n_captions = every, n_captions
+        self.sampler = sampler or DDIM(steps=20, scale=4.0)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
@@ -37,6 +33,6 @@ class SampleGrid(Callback):
         prior = DiffusionPrior(str(pl_module.out), n_view=pl_module.n_view)
         captions = held_out(pl_module.views.kinds)[: self.n_captions]
         with tempfile.TemporaryDirectory() as cache_dir:  # the text encoder has changed since, and will
-            grid, scores = EvaluatePrior(prior, captions, self.steps, self.scale, cache_dir=cache_dir).sample()
+            grid, scores = EvaluatePrior(prior, self.sampler, captions, cache_dir=cache_dir).sample()
         write_row(Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png", [to_bytes(grid)])
         pl_module.log_dict({f"held_out/{name}": value for name, value in mean_scores(scores).items()})

@@ -187,6 +187,30 @@ def test_every_experiment_passes_the_check(run: Run, name: str) -> None:
     run.accepts(PROMPT, f"experiment={name}", reads_anything)
 
 
+@pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "conf" / "sampler").glob("*.yaml")))
+def test_every_sampler_passes_the_check_of_those_who_sample(run: Run, name: str) -> None:
+    run.accepts("experiment=sample", f"sampler={name}", PROMPT)
+    run.accepts("experiment=evaluate_prior", f"sampler={name}")
+
+
+def test_samplers_settings_are_checked(run: Run) -> None:
+    assert "sampler.steps=0 must be a whole number above 0" in run.error("experiment=sample", PROMPT, "sampler.steps=0")
+    spacing = "sampler.spacing._target_=guidance.sampling.orignal"
+    assert "did you mean guidance.sampling.original?" in run.error(
+        "experiment=sample", "sampler=original", PROMPT, spacing
+    )
+    wrong = "sampler.scheduler.timestep_spacin=leading"
+    assert "timestep_spacin" in run.error("experiment=sample", "sampler=dpm", PROMPT, f"+{wrong}")
+
+
+def test_every_prompt_of_a_list_or_a_file_is_read_before_anything_is_drawn(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("a red dog\na green crar\n")
+    assert "'crar' (nearest: car" in run.error("experiment=sample", f"job.file={tmp_path / 'prompts.txt'}")
+    assert "'crar' (nearest: car" in run.error("experiment=sample", "job.prompts=[a red dog,a green crar]")
+    assert 'prompt is missing: say prompt="' in run.error("experiment=sample")
+    run.accepts("experiment=sample", "job.prompts=[a red dog,a green car]")
+
+
 def test_sentence_is_no_hydra_expression(run: Run) -> None:
     assert tidy(["prompt=a dog, (red)", "seed=1"]) == ['prompt="a dog, (red)"', "seed=1"]
     assert tidy(['prompt="quoted"']) == ['prompt="quoted"']

@@ -1,9 +1,10 @@
 import os
+import shutil
 
 import pytest
 
 from data.errors import UserError
-from guidance.prior_folder import PARTS, REPOSITORY, find_prior, fingerprint
+from guidance.prior_folder import PARTS, REPOSITORY, content_hash, find_prior, fingerprint
 
 
 @pytest.fixture
@@ -47,3 +48,10 @@ def test_the_fingerprint_changes_with_the_files(folder):
     assert fingerprint(folder, ("tokenizer",)) == before
     os.utime(file, (1, 1))
     assert fingerprint(folder, ("tokenizer",)) != before
+
+
+def test_the_content_hash_goes_with_the_bytes_and_not_with_the_place(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "copy")
+    assert content_hash(folder) == content_hash(tmp_path / "copy")
+    (tmp_path / "copy" / "tokenizer" / "vocabulary.json").write_text("[]")
+    assert content_hash(folder) != content_hash(tmp_path / "copy")

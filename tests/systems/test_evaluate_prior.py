@@ -5,6 +5,7 @@ import torch
 
 from data.errors import UserError
 from data.samplers import turntable
+from guidance.sampling import DDIM
 from metrics.ground_truth import psnr
 from metrics.toybox_truth import toy_of, true_views
 from systems.evaluate_prior import EvaluatePrior
@@ -16,7 +17,7 @@ def evaluated(red_prior, tmp_path):
     def run(captions):
         folder = RunFolder(str(tmp_path), "evaluate", None, 0)
         folder.path.mkdir(parents=True)
-        EvaluatePrior(red_prior, captions, steps=3, cache_dir=str(tmp_path / "prompts")).run(folder, None)
+        EvaluatePrior(red_prior, DDIM(steps=3), captions, cache_dir=str(tmp_path / "prompts")).run(folder, None)
         return json.loads(folder.metrics.read_text())
 
     return run

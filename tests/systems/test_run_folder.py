@@ -97,6 +97,18 @@ def test_given_checkpoint_inside_the_run_folder_survives_the_start(tmp_path: Pat
     assert run.checkpoint.exists()
 
 
+def test_what_a_job_keeps_survives_and_the_rest_does_not(tmp_path: Path) -> None:
+    run = lambda: RunFolder(str(tmp_path), "sample", "a dog", 0, state="manifest.json")
+    assert run().open(CONFIG, []) is None
+    (run().path / "half.png").touch()
+    assert run().open(CONFIG, []) is None and not (run().path / "half.png").exists()
+    run().checkpoint.touch()
+    (run().path / "whole.png").touch()
+    assert run().open(CONFIG, []) == run().checkpoint and (run().path / "whole.png").exists()
+    with pytest.raises(UserError, match="steps was 6, is 9"):
+        run().plan(OmegaConf.merge(CONFIG, {"steps": 9}))
+
+
 def test_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="resume=nowhere is not a checkpoint"):
         folder(tmp_path, "nowhere").plan(CONFIG)

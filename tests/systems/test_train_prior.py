@@ -11,6 +11,7 @@ from guidance.autoencoder import Autoencoder
 from guidance.camera_unet import CameraUNet
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.multiview import inflate, set_view_count
+from guidance.sampling import DDIM
 from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, WordTokenizer
 from systems.latent_cache import build_cache, cached
 from systems.mini_networks import (
@@ -68,7 +69,7 @@ def fit(system, max_steps=4, ckpt_path=None, callbacks=()):
 
 def test_sample_grids_are_drawn_while_it_trains(autoencoder, views, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where a trainer writes that was told no folder
-    grid = SampleGrid(every=4, n_captions=1, steps=2)
+    grid = SampleGrid(every=4, n_captions=1, sampler=DDIM(steps=2))
     trainer = fit(tiny_system(autoencoder, views, tmp_path), callbacks=[grid])
     assert imageio.v3.imread(tmp_path / "images" / "000004.png").shape == (64, 8 * 64, 3)
     assert 0 < trainer.callback_metrics["held_out/mean_psnr"] < 40

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data.errors import UserError
+from systems.prompt_list import file_stems, prompt_list
+
+
+def test_prompt_is_a_list_of_one() -> None:
+    assert prompt_list("a red dog", None, None) == ["a red dog"]
+
+
+def test_every_prompt_comes_once() -> None:
+    assert prompt_list(None, ["a dog", " a cat ", "a dog", ""], None) == ["a dog", "a cat"]
+
+
+def test_file_has_one_prompt_a_line_and_remarks(tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("# toys\na red dog\n\n  a green car, small\n")
+    assert prompt_list(None, None, str(tmp_path / "prompts.txt")) == ["a red dog", "a green car, small"]
+
+
+def test_no_prompt_and_two_sources_are_refused() -> None:
+    with pytest.raises(UserError, match=r'prompt is missing: say prompt="a red dog'):
+        prompt_list(None, None, None)
+    with pytest.raises(UserError, match=r"prompt, job.prompts and job.file: give one of them"):
+        prompt_list("a dog", ["a cat"], None)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "No such file"), (b"\xff\xfe\xff", "no text"), (b"# \n", "empty")]
+)
+def test_file_that_says_nothing_is_refused(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    file = tmp_path / "prompts.txt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UserError, match=rf"job.file={file} .*{reason}"):
+        prompt_list(None, None, str(file))
+
+
+def test_no_two_prompts_share_a_file_name() -> None:
+    prompts = ["a dog", "A dog!", "a dog 2", "狗", "猫"]
+    assert list(file_stems(prompts).values()) == ["a-dog", "a-dog-2", "a-dog-2-2", "prompt", "prompt-2"]
