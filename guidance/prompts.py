@@ -14,7 +14,7 @@ from data.cameras import condition as camera_condition
 from guidance.prior import Avoided, Condition, Conditions, TextPrior
 from guidance.prompt_cache import encode_cached
 from guidance.view_words import SameWords, ViewWords
-from guidance.vocabulary import check_words
+from guidance.vocabulary import check_sentences
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,7 @@ class PromptProcessor:
         self.cache_dir = Path(cache_dir).expanduser()
 
     def __call__(self, prior: TextPrior) -> PromptEmbeddings:
-        texts = [*self.view_words.sentences(self.prompt + self.suffix), self.negative_prompt]
-        for text in texts:
-            check_words(text, prior.vocabulary, self.unknown)
+        texts = [*self.view_words.sentences(self.prompt, self.suffix), self.negative_prompt]
+        check_sentences(texts, prior.vocabulary, self.unknown)
         encoded = encode_cached(prior, texts, self.cache_dir)
         return PromptEmbeddings(encoded[:-1], encoded[-1:], self.view_words, multi_view=prior.n_view > 1)

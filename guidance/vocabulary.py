@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -37,13 +38,25 @@ def unknown_words(text: str, vocabulary: tuple[str, ...]) -> dict[str, list[str]
 
 def check_words(prompt: str, vocabulary: tuple[str, ...] | None, unknown: Literal["error", "warn"] = "error") -> None:
     """Raises (`error`) or logs (`warn`) one sentence about the words of the prompt that the prior has not learned."""
-    strangers = unknown_words(prompt, vocabulary) if vocabulary is not None else {}
-    if not strangers or vocabulary is None:
+    check_sentences([prompt], vocabulary, unknown)
+
+
+def check_sentences(
+    sentences: Sequence[str], vocabulary: tuple[str, ...] | None, unknown: Literal["error", "warn"] = "error"
+) -> None:
+    """`check_words` of each; no word is told twice."""
+    if vocabulary is None:
         return
-    message = f"the prior has not learned {_describe(strangers)}; it knows {_list(strangers, vocabulary)}"
-    if unknown == "error":
-        raise UserError(f'prompt="{prompt}": {message}: use those, or ignore this with prompt_processor.unknown=warn')
-    log.warning('prompt="%s": %s', prompt, message)
+    told: set[str] = set()
+    for sentence in sentences:
+        found = unknown_words(sentence, vocabulary)
+        if strangers := {word: nearest for word, nearest in found.items() if word not in told}:
+            message = f"the prior has not learned {_describe(strangers)}; it knows {_list(strangers, vocabulary)}"
+            if unknown == "error":
+                way_out = "use those, or ignore this with prompt_processor.unknown=warn"
+                raise UserError(f'prompt="{sentence}": {message}: {way_out}')
+            log.warning('prompt="%s": %s', sentence, message)
+        told |= strangers.keys()
 
 
 def _describe(strangers: dict[str, list[str]]) -> str:

@@ -13,17 +13,19 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from data.errors import UserError
 from guidance.prior_folder import find_prior
-from guidance.vocabulary import check_words, read_vocabulary
+from guidance.vocabulary import check_sentences, read_vocabulary
+from guidance.wording import Wording
 from systems import schema
+from systems.overrides import parse, quoted
+from systems.prompt_file import name_prompts
 from systems.prompt_list import prompt_list
 from systems.run_folder import FinishedError, RunFolder
 from systems.schema import Value
@@ -46,7 +48,7 @@ def check_command_line(argv: list[str], conf: Path) -> None:
     if shows and arguments.multirun:
         raise UserError("--cfg and --info show one configuration: leave out --multirun, give one value to each key")
     with initialize_config_dir(str(conf), version_base="1.3"):
-        overrides = [_parse(text) for text in arguments.overrides]
+        overrides = [parse(text) for text in arguments.overrides]
         jobs = _jobs(overrides, arguments.multirun)
         for job in jobs:
             config = compose_checked(job)
@@ -59,26 +61,21 @@ def tidy(argv: list[str]) -> list[str]:
     expression. A sweep keeps its commas, and what it varies beside prompt and seed names a folder. Flags go last."""
     overrides = [text for text in argv if text.startswith("~") or ("=" in text and text[0] != "-")]
     flags = [text for text in argv if text not in overrides]
-    if not {"-m", "--multirun"} & set(flags):
-        return [_quoted(text) if text.startswith("prompt=") else text for text in overrides] + flags
-    same = {override.key_or_group for override in map(_parse, overrides) if not override.is_sweep_override()}
+    sweep = bool({"-m", "--multirun"} & set(flags))
+    overrides = name_prompts(overrides, sweep)
+    if not sweep:
+        return [_with_quotes(text) if text.startswith("prompt=") else text for text in overrides] + flags
+    same = {override.key_or_group for override in map(parse, overrides) if not override.is_sweep_override()}
     unnamed = ",".join(sorted(same | {"prompt", "seed", "folder.variant"}))
     dirname = f"hydra.job.config.override_dirname.exclude_keys=[{unnamed}]"
     return [*overrides, dirname, "folder.variant=${hydra:job.override_dirname}", *flags]
 
 
-def _quoted(text: str) -> str:
+def _with_quotes(text: str) -> str:
     key, value = text.split("=", 1)
     if value[:1] in {'"', "'"} and value[-1:] == value[:1] and len(value) > 1:
         return text
-    return key + '="' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _parse(text: str) -> Override:
-    try:
-        return OverridesParser.create().parse_override(text)
-    except HydraException:
-        raise UserError(f"{text!r} cannot be read: an override is key=value, with quotes around odd text.") from None
+    return f"{key}={quoted(value)}"
 
 
 def _jobs(overrides: list[Override], multirun: bool) -> list[list[Override]]:
@@ -89,7 +86,7 @@ def _jobs(overrides: list[Override], multirun: bool) -> list[list[Override]]:
     jobs: list[list[Override]] = [[]]
     for override in overrides:
         values = list(override.sweep_string_iterator()) if override.is_sweep_override() else []
-        options = [_parse(f"{override.get_key_element()}={value}") for value in values] or [override]
+        options = [parse(f"{override.get_key_element()}={value}") for value in values] or [override]
         jobs = [[*job, option] for job in jobs for option in options]
     return jobs
 
@@ -161,8 +158,9 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
     _check_scheduled(resolved.get("system"), walk, overrides)
     if "prior" in walk.called:
         vocabulary = read_vocabulary(find_prior(config.prior.path))
-        for prompt in _prompts(config):
-            check_words(prompt, vocabulary, config.prompt_processor.unknown)
+        prompts = _prompts(config)
+        said = [text for prompt in prompts for text in _sentences(config, prompt)]
+        check_sentences(said if "prompt_processor" in walk.called else prompts, vocabulary, config.prompt_processor.unknown)
     folder: RunFolder = instantiate(config.folder)
     try:
         folder.plan(config)
@@ -176,7 +174,21 @@ def _prompts(config: DictConfig) -> list[str]:
     """A job of many prompts has them in `prompts` or in `file`."""
     if "file" in config.job:
         return prompt_list(config.prompt, config.job.prompts, config.job.file)
-    return [config.prompt or ""]
+    return [str(config.prompt or "")]
+
+
+def _sentences(config: DictConfig, prompt: str) -> list[str]:
+    """All that guidance/prompts.py will say to the prior about a prompt."""
+    asked = config.prompt_processor
+    views = asked.get("view_words") or {}
+    if "wording" not in views:
+        return [prompt + asked.suffix, asked.negative_prompt]
+    try:
+        wording: Wording = instantiate(views["wording"])
+    except InstantiationException as error:
+        raise error.__cause__ if isinstance(error.__cause__, UserError) else error from None
+    side, front, back, above = wording(prompt, asked.suffix)
+    return [side, front, back, *([] if views.get("overhead") is None else [above]), asked.negative_prompt]
 
 
 def _check_scheduled(system: Value, walk: Walk, overrides: Sequence[Override]) -> None:

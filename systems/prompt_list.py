@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from data.errors import UserError
+from systems.prompt_file import read_prompts
 from systems.run_folder import slug
 
 WAYS = 'prompt="a red dog wearing a blue hat", job.prompts="[a red dog,a green car]", or job.file=prompts.txt'
 
 
 def prompt_list(prompt: str | None, prompts: Sequence[str] | None, file: str | None) -> list[str]:
-    """Each prompt once, in order. Of a file, its lines, but for empty ones and those that begin with #."""
+    """Each prompt once, in order."""
     given = [one for one in (prompt, prompts, file) if one is not None]
     if not given:
         raise UserError(f"prompt is missing: say {WAYS}")
     if len(given) > 1:
         raise UserError(f"prompt, job.prompts and job.file: give one of them, {WAYS}")
     if file is not None:
-        prompts = [line for line in _lines(file) if not line.startswith("#")]
+        prompts = read_prompts(file, "job.file")
     found = list(dict.fromkeys(line.strip() for line in prompts or [prompt or ""] if line.strip()))
     if not found:
-        raise UserError(f"{'prompt' if file is None else f'job.file={file}'} is empty: say {WAYS}")
+        raise UserError(f"prompt is empty: say {WAYS}")
     return found
-
-
-def _lines(file: str) -> list[str]:
-    try:
-        return [line.strip() for line in Path(file).expanduser().read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise UserError(f"job.file={file} cannot be read ({reason}): give a text file, one prompt per line") from None
 
 
 def file_stems(prompts: Sequence[str]) -> dict[str, str]:
