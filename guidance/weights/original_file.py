@@ -136,8 +136,9 @@ class OriginalFile:
 
     def text_encoder(self, device: torch.device) -> TextEncoder:
         part = self._checkpoint.text
-        tokenizer = clip_tokenizer(pads_with_zero=part.sizes.open_clip, length=part.sizes.length)
-        return TextEncoder(BytePairs(tokenizer), fill(part.sizes.build, part.tensors, torch.float32, device))
+        tokenizer = clip_tokenizer(pads_with_zero=False, length=part.sizes.length)
+        byte_pairs = BytePairs(tokenizer, padding=0 if part.sizes.open_clip else None)
+        return TextEncoder(byte_pairs, fill(part.sizes.build, part.tensors, torch.float32, device))
 
 
 @contextmanager
