@@ -64,7 +64,7 @@ class DiffusionPrior:
         self.device = choose_device(device)
         self._dtype = choose_dtype(dtype, self.device)
         self._weights = open_weights(path, prediction_type)
-        self.vocabulary = self._weights.vocabulary
+        self.vocabulary, self.text_fingerprint = self._weights.vocabulary, self._weights.text_fingerprint
         schedule = self._weights.schedule()
         self.alphas_cumprod: Tensor = schedule.alphas_cumprod.to(self.device)
         self._to_noise = _to_noise(path, schedule.prediction_type)
@@ -83,10 +83,6 @@ class DiffusionPrior:
             self._autoencoder.to(self.device)
         if compile:
             self._unet.compile()
-
-    @property
-    def text_fingerprint(self) -> str:
-        return self._weights.text_fingerprint
 
     def encode(self, images: Float[Tensor, "b h w 3"], rng: torch.Generator | None = None) -> Float[Tensor, "b c y x"]:
         """Gradient flows through to the images."""
@@ -122,5 +118,7 @@ def _latent_size(image_size: int | None, unet: CameraUNet, downsampling: int) ->
         return unet.config.sample_size
     pixels = downsampling * 2 ** (len(unet.config.block_out_channels) - 1)
     if image_size % pixels:
-        raise UserError(f"prior.image_size={image_size} must be a multiple of {pixels}, the pixels of its coarsest cell")
+        raise UserError(
+            f"prior.image_size={image_size} must be a multiple of {pixels}, the pixels of its coarsest cell"
+        )
     return image_size // downsampling

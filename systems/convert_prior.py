@@ -67,7 +67,9 @@ class RestoreOriginal:
     def __init__(self, path: str, out: str | None = None, rest: str | None = None) -> None:
         self.folder = _local(path)
         if self.folder.is_file():
-            raise UserError(f"prior.path={path}: this is a file; name a folder that experiment=convert_prior has written")
+            raise UserError(
+                f"prior.path={path}: this is a file; name a folder that experiment=convert_prior has written"
+            )
         self.rest = Path(rest).expanduser() if rest else self.folder
         self.out = Path(out).expanduser() if out else None
         if self.out and self.out.suffix not in SUFFIXES:

@@ -111,7 +111,9 @@ def test_missing_prompt_comes_with_an_example(run: Run) -> None:
 def test_full_size_prior_needs_a_path(run: Run) -> None:
     run.overrides = run.overrides[1:]
     error = run.error(PROMPT, "prior=mvdream")
-    assert "prior.path is missing: download sd-v2.1-base-4view.pt of the Hugging Face repository MVDream/MVDream" in error
+    assert (
+        "prior.path is missing: download sd-v2.1-base-4view.pt of the Hugging Face repository MVDream/MVDream" in error
+    )
     assert "say prior.path=/where/you/put/it/sd-v2.1-base-4view.pt" in error
     assert "v2-1_768-ema-pruned.safetensors" in run.error(PROMPT, "prior=sd21")
 

@@ -48,7 +48,7 @@ def clip_tokenizer(pads_with_zero: bool, length: int = 77) -> CLIPTokenizer:
 
 
 def byte_symbols() -> list[str]:
-    """A visible character for each byte, in CLIP's order: the visible bytes, then the 68 others as those from 256 on."""
+    """A visible character for each byte, in CLIP's order: visible bytes, then the 68 others as those from 256 on."""
     visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = 256 - len(visible)
     return [chr(byte) for byte in visible] + [chr(256 + i) for i in range(others)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import init_empty_weights
@@ -79,13 +81,14 @@ def read_original(folder: Path, rest: Path) -> TensorFile:
     with safe_open(rest / REST, "pt") as opened:
         facts = opened.metadata()
     text = read_sizes(TextSizes, facts["text"])
-    prefixes = {"unet": UNET, "vae": VAE, "text_encoder": OPEN_CLIP if text.open_clip else CLIP}
-    all_sizes = {"unet": read_sizes(UNetSizes, facts["unet"]), "vae": read_sizes(VAESizes, facts["vae"])}
     tensors = open_tensors(rest / REST).tensors
-    for part, sizes in {**all_sizes, "text_encoder": text}.items():
-        renaming = Renaming(sizes.links())
-        originals = load_part(folder, part, lambda path: renaming.restore(_read_part(path)))  # noqa: B023
-        tensors |= {prefixes[part] + name: tensor for name, tensor in originals.items()}
+    for part, prefix, links in (
+        ("unet", UNET, read_sizes(UNetSizes, facts["unet"]).links()),
+        ("vae", VAE, read_sizes(VAESizes, facts["vae"]).links()),
+        ("text_encoder", OPEN_CLIP if text.open_clip else CLIP, text.links()),
+    ):
+        originals = load_part(folder, part, partial(_restored, Renaming(links)))
+        tensors |= {prefix + name: tensor for name, tensor in originals.items()}
     return TensorFile(tensors, wrapped=json.loads(facts["wrapped"]))
 
 
@@ -106,12 +109,13 @@ def save_tensors(
 
 
 def read_sizes(kind: type[Sizes], text: str) -> Sizes:
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(text).items()})
+    facts: dict[str, Any] = json.loads(text)
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()})
 
 
-def _read_part(path: Path) -> dict[str, Tensor]:
-    tensors = open_tensors(path / FILES[path.name]).tensors
-    return {name.removeprefix(TOWER): tensor for name, tensor in tensors.items()}
+def _restored(renaming: Renaming, part: Path) -> dict[str, Tensor]:
+    tensors = open_tensors(part / FILES[part.name]).tensors
+    return renaming.restore({name.removeprefix(TOWER): tensor for name, tensor in tensors.items()})
 
 
 def _owned(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a file of weights is by its first and last bytes. Imports nothing heavy, so that a wrong file is told at once."""
+"""What a file of weights is, by a few of its bytes. Imports nothing heavy, so that a wrong file is told at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network built without memory takes its weights one by one, each cast on the way: the peak is the size that stays."""
+"""A network built without memory takes its weights one by one, each cast on the way: nothing is there twice."""
 
 from __future__ import annotations
 

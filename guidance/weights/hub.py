@@ -29,8 +29,8 @@ def fetch(hub_id: HubId) -> Path:
     except (OSError, ValueError, HfHubHTTPError) as error:
         reason = " ".join(str(error).split()).split(". ")[0][:200]
         raise UserError(
-            f"prior.path={hub_id.name}: there is no such folder here, and it cannot be fetched from the Hugging Face hub"
-            f" ({type(error).__name__}: {reason})"
+            f"prior.path={hub_id.name}: there is no such folder here, and it cannot be fetched from the Hugging Face"
+            f" hub ({type(error).__name__}: {reason})"
         ) from error
     check_parts(folder, f"prior.path={hub_id.name}")
     return folder

@@ -42,13 +42,8 @@ class Part(Generic[Sizes]):
     """One network of an original checkpoint."""
 
     sizes: Sizes
-    prefix: str
-    renaming: Renaming
     tensors: dict[str, Tensor]  # under our names
-    rest: dict[str, Tensor]  # what our network does not have, under original names with prefix
-
-    def original_name(self, name: str) -> str:
-        return self.prefix + self.renaming.original_name(name)
+    rest: dict[str, Tensor]  # what our network does not have, under its name in the file
 
 
 def read_part(kind: type[Sizes], tensors: Mapping[str, Tensor], prefix: str) -> Part[Sizes]:
@@ -62,15 +57,14 @@ def read_part(kind: type[Sizes], tensors: Mapping[str, Tensor], prefix: str) -> 
         raise ValueError(f"whose {NETWORK[prefix]} lacks {prefix}{error.args[0]}; download it again") from error
     renaming = Renaming(sizes.links())
     ours, rest = renaming.split(inside)
-    part = Part(sizes, prefix, renaming, ours, {prefix + name: tensor for name, tensor in rest.items()})
-    unknown = [name for name in rest if not name.startswith(kind.SPARE)]
+    unknown = [prefix + name for name in rest if not name.startswith(kind.SPARE)]
     if unknown:
-        raise ValueError(f"whose {NETWORK[prefix]} has {len(unknown)} unknown tensors{some([*part.rest])}")
+        raise ValueError(f"whose {NETWORK[prefix]} has {len(unknown)} unknown tensors{some(unknown)}")
     try:
-        check_fits(sizes.build, ours, part.original_name)
+        check_fits(sizes.build, ours, lambda name: prefix + renaming.original_name(name))
     except ValueError as error:
         raise ValueError(f"whose {NETWORK[prefix]} is another or not whole: {error}") from error
-    return part
+    return Part(sizes, ours, {prefix + name: tensor for name, tensor in rest.items()})
 
 
 class OriginalCheckpoint:
@@ -86,8 +80,7 @@ class OriginalCheckpoint:
             self.text = read_part(TextSizes, tensors, text)
             check_schedule(tensors)
         self.wrapped = opened.wrapped
-        prefixes = tuple(part.prefix for part in (self.unet, self.vae, self.text))
-        outside = {name: tensor for name, tensor in tensors.items() if not name.startswith(prefixes)}
+        outside = {name: tensor for name, tensor in tensors.items() if not name.startswith((UNET, VAE, text))}
         self.rest = outside | self.unet.rest | self.vae.rest | self.text.rest
 
     def prediction_type(self, asked: PredictionType) -> Literal["epsilon", "v_prediction"]:
@@ -111,7 +104,7 @@ class OriginalCheckpoint:
 class OriginalFile:
     """Implements `PriorWeights`."""
 
-    vocabulary = None
+    vocabulary: tuple[str, ...] | None = None
 
     def __init__(self, file: Path, prediction_type: PredictionType) -> None:
         self._file = file

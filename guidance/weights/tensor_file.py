@@ -29,12 +29,12 @@ def open_tensors(file: Path) -> TensorFile:
             return TensorFile({name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118
     try:
         content = torch.load(file, map_location="cpu", mmap=kind == "torch" or None, weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            "that holds more than tensors, which could run as a program; take the .safetensors of the same model"
-        ) from error
-    except (RuntimeError, EOFError) as error:
-        raise ValueError(f"that cannot be read ({str(error).splitlines()[0]}); download it again") from error
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        if "Unsupported global" in str(error):
+            raise ValueError(
+                "that holds more than tensors, which could run as a program; take the .safetensors of the same model"
+            ) from error
+        raise ValueError(f"that cannot be read ({type(error).__name__} in torch.load); download it again") from error
     if not isinstance(content, dict):
         raise ValueError(f"that holds a {type(content).__name__}, not weights by name")
     wrapped = isinstance(content.get(WRAPPER), dict)

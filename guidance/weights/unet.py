@@ -44,7 +44,9 @@ class UNetSizes:
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> UNetSizes:
         """From original names, without prefix. KeyError names a tensor that is not there."""
-        n_blocks = 1 + max((int(m[1]) for name in tensors if (m := re.match(r"input_blocks\.(\d+)\.", name))), default=0)
+        n_blocks = 1 + max(
+            (int(m[1]) for name in tensors if (m := re.match(r"input_blocks\.(\d+)\.", name))), default=0
+        )
         stands = lambda module: any(name.startswith(module + ".") for name in tensors)
         levels: list[list[int]] = [[]]
         for i in range(1, n_blocks):
@@ -54,12 +56,13 @@ class UNetSizes:
                 levels[-1].append(i)
         if len({len(level) for level in levels}) != 1 or not levels[0]:
             raise ValueError(f"its UNet has {[len(level) for level in levels]} blocks at its levels, not equally many")
-        width = lambda i: tensors[f"input_blocks.{i}.0.out_layers.3.weight"].shape[0]
+        last_convolutions = [[f"input_blocks.{i}.0.out_layers.3.weight" for i in level] for level in levels]
+        present = [next((name for name in names if name in tensors), names[0]) for names in last_convolutions]
         transformer = "middle_block.1"
         return cls(
             in_channels=tensors["input_blocks.0.0.weight"].shape[1],
             out_channels=tensors["out.2.weight"].shape[0],
-            channels=tuple(width(level[0]) for level in levels),
+            channels=tuple(tensors[name].shape[0] for name in present),
             attends=tuple(stands(f"input_blocks.{level[0]}.1") for level in levels),
             layers=len(levels[0]),
             context=tensors[f"{transformer}.transformer_blocks.0.attn2.to_k.weight"].shape[1],
