@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from diffusers import UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor
@@ -18,6 +20,10 @@ class CameraUNet(UNet2DConditionModel):
         self, sample: Float[Tensor, "b c y x"], class_labels: Float[Tensor, "b 16"] | None
     ) -> Float[Tensor, "b d"] | None:
         return None if class_labels is None else super().get_class_embed(sample, class_labels)
+
+    def set_attention_slice(self, slice_size: str | int | list[int] = "auto") -> NoReturn:
+        """diffusers' own would replace the processor, and views would no longer see each other."""
+        raise NotImplementedError("attention is sliced by guidance.multiview.set_view_count(unet, n_view, slice_size)")
 
     @property
     def takes_camera(self) -> bool:

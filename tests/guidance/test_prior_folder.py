@@ -1,10 +1,7 @@
-import os
-import shutil
-
 import pytest
 
 from data.errors import UserError
-from guidance.prior_folder import PARTS, REPOSITORY, content_hash, find_prior, fingerprint
+from guidance.prior_folder import PARTS, REPOSITORY, HubId, find_prior
 
 
 @pytest.fixture
@@ -30,10 +27,20 @@ def test_a_missing_folder_is_named(tmp_path):
         find_prior(str(tmp_path / "nowhere"))
 
 
-def test_a_file_is_refused(tmp_path):
+def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "prior.pt").touch()
-    with pytest.raises(UserError, match=r"prior\.path=.*prior\.pt: this is a file"):
+    with pytest.raises(UserError, match=r"prior\.path=.*prior\.pt: this is a file of 0 bytes; download it again"):
         find_prior(str(tmp_path / "prior.pt"))
+
+
+def test_what_looks_like_a_repository_and_is_no_folder_is_one():
+    assert find_prior("someone/a-model") == HubId("someone/a-model")
+
+
+@pytest.mark.parametrize("path", ["assets/minni", "/someone/a-model", "./a-model", "someone/a/model"])
+def test_a_mistyped_folder_is_no_repository(path):
+    with pytest.raises(UserError, match="there is no such folder"):
+        find_prior(path)
 
 
 def test_missing_parts_are_named(folder):
@@ -41,17 +48,3 @@ def test_missing_parts_are_named(folder):
     (folder / "scheduler").rmdir()
     with pytest.raises(UserError, match="it lacks vae, scheduler/"):
         find_prior(str(folder))
-
-
-def test_the_fingerprint_changes_with_the_files(folder):
-    before, file = fingerprint(folder, ("tokenizer",)), folder / "tokenizer" / "vocabulary.json"
-    assert fingerprint(folder, ("tokenizer",)) == before
-    os.utime(file, (1, 1))
-    assert fingerprint(folder, ("tokenizer",)) != before
-
-
-def test_the_content_hash_goes_with_the_bytes_and_not_with_the_place(folder, tmp_path):
-    shutil.copytree(folder, tmp_path / "copy")
-    assert content_hash(folder) == content_hash(tmp_path / "copy")
-    (tmp_path / "copy" / "tokenizer" / "vocabulary.json").write_text("[]")
-    assert content_hash(folder) != content_hash(tmp_path / "copy")

@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers import CLIPTokenizer
 
-from guidance.text_encoder import TextEncoder, load_tokenizer
+from guidance.text_encoder import load_text_encoder, load_tokenizer
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_listed_words_are_read_where_they_are(prior_folder):
 
 
 def test_sentences_are_embedded_one_by_one(prior_folder):
-    encode = TextEncoder(prior_folder(), torch.device("cpu"))
+    encode = load_text_encoder(prior_folder(), torch.device("cpu"))
     together = encode(["a red dog", "hat"])
     assert together.dtype == torch.float32
     torch.testing.assert_close(together[1:], encode(["hat"]))

@@ -1,0 +1,50 @@
+"""Files of tensors, opened without reading them: the tensors are views of the file and come to memory when used."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from guidance.weights.file_format import file_format
+
+WRAPPER = "state_dict"
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    tensors: dict[str, Tensor]
+    wrapped: bool = False  # under the one key `state_dict`, as in the .ckpt of Stable Diffusion
+
+
+def open_tensors(file: Path) -> TensorFile:
+    """Raises ValueError with the end of a sentence "this is a file ..."."""
+    kind = file_format(file)
+    if kind == "safetensors":
+        with safe_open(file, "pt") as opened:
+            return TensorFile({name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118
+    try:
+        content = torch.load(file, map_location="cpu", mmap=kind == "torch" or None, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        if "Unsupported global" in str(error):
+            raise ValueError(
+                "that holds more than tensors, which could run as a program; take the .safetensors of the same model"
+            ) from error
+        raise ValueError(f"that cannot be read ({type(error).__name__} in torch.load); download it again") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"that holds a {type(content).__name__}, not weights by name")
+    wrapped = isinstance(content.get(WRAPPER), dict)
+    if wrapped and {"callbacks", "loops"} & content.keys() and "optimizer_states" in content:
+        _refuse_run(content[WRAPPER])
+    content = content[WRAPPER] if wrapped else content
+    return TensorFile({name: value for name, value in content.items() if isinstance(value, Tensor)}, wrapped)
+
+
+def _refuse_run(names: dict[str, Tensor]) -> None:
+    """A Lightning checkpoint may well be of Stable Diffusion: only one that holds other weights is refused here."""
+    if not any(name.startswith("model.diffusion_model.") for name in names):
+        raise ValueError("that is the checkpoint of a run, not a prior; continue the run with resume=FILE instead")
