@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from data.errors import UserError
@@ -17,4 +17,4 @@ def parse(text: str) -> Override:
 
 
 def quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return QuotedString(value, Quote.double).with_quotes()

@@ -7,6 +7,8 @@ from data.cameras import condition, look_at_origin
 from data.errors import UserError
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.prompts import PromptProcessor
+from guidance.view_words import PerpNeg, ViewDependent
+from guidance.wording import Template
 
 
 @pytest.fixture(scope="module")
@@ -42,29 +44,28 @@ def test_a_2d_prior_gets_the_suffix_but_no_camera(prior_2d, cameras, tmp_path):
     assert asked.uncond.camera is None
 
 
-def test_embeddings_are_read_from_the_cache_the_second_time(prior, cameras, tmp_path, monkeypatch):
-    processor = PromptProcessor("a red dog", cache_dir=str(tmp_path))
-    first = processor(prior)
-    monkeypatch.setattr(DiffusionPrior, "encode_text", lambda self, prompts: pytest.fail("the text encoder ran again"))
-    second = processor(prior)
-    for name in ("texts", "negative"):
-        torch.testing.assert_close(getattr(first, name), getattr(second, name), rtol=0.0, atol=0.0)
-    assert [file.suffix for file in tmp_path.iterdir()] == [".safetensors"]
+def test_every_view_gets_the_sentence_of_its_direction(prior_2d, cameras, tmp_path):
+    words = ViewDependent(Template("{direction}, {prompt}", "red", "dog", "hat"), overhead=None)
+    asked = PromptProcessor("a", view_words=words, cache_dir=str(tmp_path))(prior_2d).at(cameras)
+    front, side, back = prior_2d.encode_text([f"{word}, a, 3d asset" for word in ("dog", "red", "hat")])
+    torch.testing.assert_close(asked.cond.text, torch.stack([front, side, back, side]))
+    torch.testing.assert_close(asked.uncond.text, prior_2d.encode_text([""]).expand(4, -1, -1))
+    assert asked.avoided == ()
 
 
-@pytest.mark.parametrize("change", [{"prompt": "a dog"}, {"negative_prompt": "hat"}, {"suffix": ""}])
-def test_other_texts_are_cached_apart(prior, tmp_path, change):
-    PromptProcessor("a red dog", cache_dir=str(tmp_path))(prior)
-    PromptProcessor(**{"prompt": "a red dog", "cache_dir": str(tmp_path)} | change)(prior)
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_a_cache_that_cannot_be_written_only_warns(prior, tmp_path, caplog):
-    (tmp_path / "file").touch()
-    PromptProcessor("a red dog", cache_dir=str(tmp_path / "file" / "cache"))(prior)
-    assert "embeddings are not kept" in caplog.text
+def test_what_is_avoided_is_seen_by_the_same_cameras(prior, cameras, tmp_path):
+    words = PerpNeg(Template("{direction}, {prompt}", "red", "dog", "hat"), overhead=None)
+    asked = PromptProcessor("a", view_words=words, cache_dir=str(tmp_path))(prior).at(cameras)
+    for one, word in zip(asked.avoided, ("dog", "red"), strict=True):
+        torch.testing.assert_close(one.condition.text, prior.encode_text([f"{word}, a, 3d asset"]).expand(4, -1, -1))
+        torch.testing.assert_close(one.condition.camera, condition(cameras))
 
 
 def test_unknown_words_are_refused(prior, tmp_path):
     with pytest.raises(UserError, match="nearest: dog"):
         PromptProcessor("a red dogg", cache_dir=str(tmp_path))(prior)
+
+
+def test_unknown_view_words_are_refused_too(prior_2d, tmp_path):
+    with pytest.raises(UserError, match=r"a red dog, 3d asset, side view.*has not learned 'side' or 'view'"):
+        PromptProcessor("a red dog", view_words=ViewDependent(), cache_dir=str(tmp_path))(prior_2d)

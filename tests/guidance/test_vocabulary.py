@@ -7,7 +7,7 @@ import pytest
 from data.errors import UserError
 from guidance.prior_folder import REPOSITORY
 from guidance.tokenizer import WordTokenizer
-from guidance.vocabulary import check_words, read_vocabulary, unknown_words
+from guidance.vocabulary import check_sentences, check_words, read_vocabulary, unknown_words
 
 WORDS = ("a", "red", "dog", "elephant", "hat", "wearing", ",", "3d", "asset")
 
@@ -37,6 +37,14 @@ def test_a_word_like_no_other_is_answered_with_all_that_are_known():
 def test_a_warning_lets_the_prompt_through(caplog):
     check_words("a red elefant", WORDS, unknown="warn")
     assert "'elefant' (nearest: elephant)" in caplog.text
+
+
+def test_of_several_sentences_no_word_is_told_twice(caplog):
+    check_sentences(["a bus", "a red bus on a hat", "a red bus"], WORDS, unknown="warn")
+    assert ["learned 'bus'" in caplog.messages[0], "learned 'on'" in caplog.messages[1]] == [True, True]
+    assert len(caplog.messages) == 2
+    with pytest.raises(UserError, match="a hat on a bus"):
+        check_sentences(["a hat", "a hat on a bus"], WORDS)
 
 
 def test_a_prior_without_a_list_reads_anything(tmp_path):
