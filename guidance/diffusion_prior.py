@@ -15,6 +15,7 @@ from data.ranges import PositiveInt
 from guidance.autoencoder import Autoencoder
 from guidance.camera_unet import CameraUNet
 from guidance.diffusion import alpha_sigma, v_to_noise
+from guidance.memory import give_back
 from guidance.multiview import set_view_count
 from guidance.precision import choose_device, choose_dtype
 from guidance.prior import Condition
@@ -114,7 +115,9 @@ class DiffusionPrior:
 
     def encode_text(self, prompts: list[str]) -> Float[Tensor, "b l d"]:
         """The text encoder is loaded for this and freed again: a full-size one takes more than a gigabyte."""
-        return self._weights.text_encoder(self.device)(prompts)
+        text = self._weights.text_encoder(self.device)(prompts)
+        give_back()
+        return text
 
     @property
     def fingerprint(self) -> str:

@@ -18,6 +18,7 @@ from torch import Tensor
 from data.errors import UserError
 from guidance.weights.clip_tokenizer import clip_tokenizer
 from guidance.weights.diffusers_folder import load_part
+from guidance.weights.filling import check_fits
 from guidance.weights.noise_schedule import new_scheduler
 from guidance.weights.original_file import CLIP, OPEN_CLIP, UNET, VAE, VAE_STRIDE, OriginalCheckpoint, Sizes
 from guidance.weights.prior_weights import PredictionType
@@ -82,12 +83,12 @@ def read_original(folder: Path, rest: Path) -> TensorFile:
         facts = opened.metadata()
     text = read_sizes(TextSizes, facts["text"])
     tensors = open_tensors(rest / REST).tensors
-    for part, prefix, links in (
-        ("unet", UNET, read_sizes(UNetSizes, facts["unet"]).links()),
-        ("vae", VAE, read_sizes(VAESizes, facts["vae"]).links()),
-        ("text_encoder", OPEN_CLIP if text.open_clip else CLIP, text.links()),
+    for part, prefix, sizes in (
+        ("unet", UNET, read_sizes(UNetSizes, facts["unet"])),
+        ("vae", VAE, read_sizes(VAESizes, facts["vae"])),
+        ("text_encoder", OPEN_CLIP if text.open_clip else CLIP, text),
     ):
-        originals = load_part(folder, part, partial(_restored, Renaming(links)))
+        originals = load_part(folder, part, partial(_restored, sizes))
         tensors |= {prefix + name: tensor for name, tensor in originals.items()}
     return TensorFile(tensors, wrapped=json.loads(facts["wrapped"]))
 
@@ -110,12 +111,15 @@ def save_tensors(
 
 def read_sizes(kind: type[Sizes], text: str) -> Sizes:
     facts: dict[str, Any] = json.loads(text)
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()})
+    facts |= {key: tuple(value) for key, value in facts.items() if isinstance(value, list)}
+    return kind(**facts)
 
 
-def _restored(renaming: Renaming, part: Path) -> dict[str, Tensor]:
+def _restored(sizes: UNetSizes | VAESizes | TextSizes, part: Path) -> dict[str, Tensor]:
     tensors = open_tensors(part / FILES[part.name]).tensors
-    return renaming.restore({name.removeprefix(TOWER): tensor for name, tensor in tensors.items()})
+    ours = {name.removeprefix(TOWER): tensor for name, tensor in tensors.items()}
+    check_fits(sizes.build, ours)
+    return Renaming(sizes.links()).restore(ours)
 
 
 def _owned(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:

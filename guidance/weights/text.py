@@ -35,8 +35,7 @@ class TextSizes:
     vocabulary: int
     length: int  # tokens of a sentence
 
-    # beginnings of names that are of no use here: of any, such as the last block and the projection
-    SPARE: ClassVar[tuple[str, ...]] = ("",)
+    SPARE: ClassVar[tuple[str, ...]] = ("",)  # beginnings of names that ours does without: any, as of the last block
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> TextSizes:

@@ -38,8 +38,7 @@ class UNetSizes:
     linear: bool  # projections around a transformer: linear layers, or 1x1 convolutions
     camera: int | None  # numbers that tell a camera; None: a 2D network
 
-    # beginnings of names that are of no use here: there are none
-    SPARE: ClassVar[tuple[str, ...]] = ()
+    SPARE: ClassVar[tuple[str, ...]] = ()  # beginnings of names that ours does without
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> UNetSizes:
@@ -55,7 +54,9 @@ class UNetSizes:
             else:
                 levels[-1].append(i)
         if len({len(level) for level in levels}) != 1 or not levels[0]:
-            raise ValueError(f"its UNet has {[len(level) for level in levels]} blocks at its levels, not equally many")
+            raise ValueError(
+                f"whose UNet has {[len(level) for level in levels]} blocks at its levels, not equally many"
+            )
         last_convolutions = [[f"input_blocks.{i}.0.out_layers.3.weight" for i in level] for level in levels]
         present = [next((name for name in names if name in tensors), names[0]) for names in last_convolutions]
         transformer = "middle_block.1"

@@ -23,8 +23,9 @@ class VAESizes:
     layers: int  # ResBlocks of a level of the encoder; one more in the decoder
     latent: int  # channels of a latent
 
-    # beginnings of names that are of no use here: the discriminator of its training
-    SPARE: ClassVar[tuple[str, ...]] = ("loss.",)
+    SPARE: ClassVar[tuple[str, ...]] = (
+        "loss.",
+    )  # beginnings of names that ours does without: its training's discriminator
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> VAESizes:
