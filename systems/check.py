@@ -157,7 +157,7 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
         walk.check(resolved[name], raw[name], name)
     _check_scheduled(resolved.get("system"), walk, overrides)
     if "prior.path" in walk.used:
-        check_words(config, with_suffix="prompt_processor" in walk.called)
+        check_words(config, with_suffix="prompt_processor.suffix" in walk.used)
     folder: RunFolder = instantiate(config.folder)
     try:
         folder.plan(config)

@@ -91,7 +91,7 @@ def test_the_folder_is_the_same_prior_as_the_file(original, converted, name):
 
 def test_weights_that_were_trained_go_back_too(converted, tmp_path):
     folder = converted("sd15-4view.pt")
-    unet = DiffusionPrior(str(folder), 4, "float32")._unet
+    unet = DiffusionPrior(str(folder), 4, "float32").unet
     with torch.no_grad():
         unet.class_embedding.linear_2.bias += 1
     unet.save_pretrained(tmp_path / "unet")
@@ -127,7 +127,7 @@ def test_ports_that_keep_the_original_s_unet_open(original, converted, tmp_path,
     save(unet, tmp_path / "unet" / f"diffusion_pytorch_model{suffix}")
     port, whole = (DiffusionPrior(str(path), 4, "float16") for path in (tmp_path, folder))
     assert port.image_size == 256
-    same(port._unet.state_dict(), whole._unet.state_dict())
+    same(port.unet.state_dict(), whole.unet.state_dict())
     unet.pop("out.2.bias")
     save(unet, tmp_path / "unet" / f"diffusion_pytorch_model{suffix}")
     with pytest.raises(UserError, match=r"its unet/ cannot be read .*1 of 690 tensors are missing \(.*out\.2\.bias"):
