@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from data.errors import UserError
-from guidance.prior_folder import find_prior
+from guidance.prior_folder import MissingPriorError, find_prior
 from guidance.vocabulary import check_words, read_vocabulary
 from systems import schema
 from systems.run_folder import FinishedError, RunFolder
@@ -30,7 +30,10 @@ from systems.schema import Value
 CHECKED = ("folder", "job")  # the two nodes that launch.py instantiates
 KEYWORDS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 LINK = re.compile(r"\$\{([\w.]+)\}")
-EXAMPLES = {"prompt": 'prompt="a red dog wearing a blue hat"'}
+EXAMPLES = {
+    "prompt": 'prompt="a red dog wearing a blue hat"',
+    "prior.path": "prior.path=assets/mini, or your own",
+}
 DOWNLOADS = {  # by prior: a repository of the Hugging Face hub, and the file in it
     "mvdream": ("MVDream/MVDream", "sd-v2.1-base-4view.pt"),
     "sd15": ("stable-diffusion-v1-5/stable-diffusion-v1-5", "v1-5-pruned-emaonly.safetensors"),
@@ -162,8 +165,7 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
         walk.check(resolved[name], raw[name], name)
     _check_scheduled(resolved.get("system"), walk, overrides)
     if "prior.path" in walk.used:
-        found = find_prior(config.prior.path)
-        vocabulary = read_vocabulary(found) if isinstance(found, Path) else None
+        vocabulary = _vocabulary(config.prior.path)
         check_words(config.prompt or "", vocabulary, config.prompt_processor.unknown)
     folder: RunFolder = instantiate(config.folder)
     try:
@@ -175,10 +177,19 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
 
 
 def _way_to(key: str) -> str:
-    repository, file = DOWNLOADS.get(HydraConfig.get().runtime.choices.get("prior", ""), ("", ""))
-    if key == "prior.path" and file:
+    choice = HydraConfig.get().runtime.choices.get("prior")
+    if key == "prior.path" and choice in DOWNLOADS:
+        repository, file = DOWNLOADS[choice]
         return f"download {file} of the Hugging Face repository {repository}, say prior.path=/where/you/put/it/{file}"
     return f"say {EXAMPLES.get(key, key + '=VALUE')}"
+
+
+def _vocabulary(path: str) -> tuple[str, ...] | None:
+    try:
+        found = find_prior(path)
+    except MissingPriorError as error:
+        raise UserError(f"{error}; {_way_to('prior.path')}") from None
+    return read_vocabulary(found) if isinstance(found, Path) else None
 
 
 def _check_scheduled(system: Value, walk: Walk, overrides: Sequence[Override]) -> None:
