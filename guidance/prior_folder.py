@@ -15,6 +15,10 @@ PARTS = ("unet", "vae", "scheduler", "text_encoder", "tokenizer")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
+class MissingPriorError(UserError):
+    """There is nothing at that path: perhaps it has not been downloaded yet."""
+
+
 @dataclass(frozen=True)
 class HubId:
     """A repository of the hub, "owner/name", in diffusers' layout."""
@@ -29,7 +33,7 @@ def find_prior(path: str) -> Path | HubId:
     if found is None and HUB_ID.fullmatch(path) and not any(c.parent.is_dir() for c in candidates):
         return HubId(path)
     if found is None:
-        raise UserError(
+        raise MissingPriorError(
             f"prior.path={path}: there is no such folder, nor such a file; point it at a prior in diffusers' layout, or"
             " at a .safetensors, .ckpt or .pt of Stable Diffusion 1 or 2, or of MVDream"
         )

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from data.errors import UserError
+from guidance.prior_folder import MissingPriorError
 from systems import schema
 from systems.overrides import parse, quoted
 from systems.prompt_file import name_prompts
@@ -30,7 +31,10 @@ from systems.words import check_words
 CHECKED = ("folder", "job")  # the two nodes that launch.py instantiates
 KEYWORDS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 LINK = re.compile(r"\$\{([\w.]+)\}")
-EXAMPLES = {"prompt": 'prompt="a red dog wearing a blue hat"'}
+EXAMPLES = {
+    "prompt": 'prompt="a red dog wearing a blue hat"',
+    "prior.path": "prior.path=assets/mini, or your own",
+}
 DOWNLOADS = {  # by prior: a repository of the Hugging Face hub, and the file in it
     "mvdream": ("MVDream/MVDream", "sd-v2.1-base-4view.pt"),
     "sd15": ("stable-diffusion-v1-5/stable-diffusion-v1-5", "v1-5-pruned-emaonly.safetensors"),
@@ -157,7 +161,10 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
         walk.check(resolved[name], raw[name], name)
     _check_scheduled(resolved.get("system"), walk, overrides)
     if "prior.path" in walk.used:
-        check_words(config, with_suffix="prompt_processor.suffix" in walk.used)
+        try:
+            check_words(config, with_suffix="prompt_processor.suffix" in walk.used)
+        except MissingPriorError as error:
+            raise UserError(f"{error}; {_way_to('prior.path')}") from None
     folder: RunFolder = instantiate(config.folder)
     try:
         folder.plan(config)
@@ -168,8 +175,9 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
 
 
 def _way_to(key: str) -> str:
-    repository, file = DOWNLOADS.get(HydraConfig.get().runtime.choices.get("prior", ""), ("", ""))
-    if key == "prior.path" and file:
+    choice = HydraConfig.get().runtime.choices.get("prior")
+    if key == "prior.path" and choice in DOWNLOADS:
+        repository, file = DOWNLOADS[choice]
         return f"download {file} of the Hugging Face repository {repository}, say prior.path=/where/you/put/it/{file}"
     return f"say {EXAMPLES.get(key, key + '=VALUE')}"
 

@@ -141,6 +141,19 @@ def test_full_size_prior_needs_a_path(run: Run) -> None:
     )
     assert "say prior.path=/where/you/put/it/sd-v2.1-base-4view.pt" in error
     assert "v2-1_768-ema-pruned.safetensors" in run.error(PROMPT, "prior=sd21")
+    error = run.error(PROMPT, "prior=sd15", "prior.path=/not/there/yet.ckpt")
+    assert "prior.path=/not/there/yet.ckpt: there is no such folder, nor such a file" in error
+    assert "download v1-5-pruned-emaonly.safetensors of" in error
+
+
+def test_a_prior_may_be_a_file_or_a_repository(run: Run, tmp_path: Path) -> None:
+    run.overrides = run.overrides[1:]
+    run.accepts("prompt=anything at all", "prior=mvdream", "prior.path=someone/a-model")
+    with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
+        archive.writestr("data.pkl", b"weights")
+    run.accepts("prompt=anything at all", "prior=mvdream", f"prior.path={tmp_path / 'model.pt'}")
+    (tmp_path / "model.pt").write_text("<!DOCTYPE html> Sign in to download")
+    assert "model.pt: this is a file that holds a web page" in run.error(PROMPT, f"prior.path={tmp_path / 'model.pt'}")
 
 
 def test_damaged_checkpoint_is_explained(run: Run, tmp_path: Path) -> None:

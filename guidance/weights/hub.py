@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from data.errors import UserError
 from guidance.prior_folder import HubId, check_parts
@@ -27,13 +27,17 @@ def fetch(hub_id: HubId) -> Path:
             names = {"text_encoder": "pytorch_model.bin"}
             _download(hub_id, [f"{part}/{names.get(part, 'diffusion_pytorch_model.bin')}" for part in older])
     except (OSError, ValueError, HfHubHTTPError) as error:
-        reason = " ".join(str(error).split()).split(". ")[0][:200]
-        raise UserError(
-            f"prior.path={hub_id.name}: there is no such folder here, and it cannot be fetched from the Hugging Face"
-            f" hub ({type(error).__name__}: {reason})"
-        ) from error
+        raise UserError(f"prior.path={hub_id.name}: there is no such folder here, and {_reason(error)}") from error
     check_parts(folder, f"prior.path={hub_id.name}")
     return folder
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, LocalEntryNotFoundError):
+        return "the Hugging Face hub, which may have it, cannot be reached"
+    if isinstance(error, RepositoryNotFoundError):
+        return "the Hugging Face hub has no such repository, or shows it to others only (hf auth login)"
+    return f"the Hugging Face hub did not give it ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
 
 
 def _download(hub_id: HubId, patterns: list[str]) -> Path:

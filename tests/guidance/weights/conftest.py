@@ -52,3 +52,13 @@ def stored(original: Callable[[str], Path]) -> Callable[[str], dict[str, Tensor]
     from guidance.weights.tensor_file import open_tensors
 
     return lambda name: open_tensors(original(name)).tensors
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_notes_at_home() -> Iterator[None]:
+    """Checksums are computed anew: these tests leave nothing in the user's cache."""
+    from guidance.weights import checksum
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checksum, "REMEMBERED_FROM", 2**40)
+        yield
