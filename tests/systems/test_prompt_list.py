@@ -29,13 +29,14 @@ def test_no_prompt_and_two_sources_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(None, "No such file"), (b"\xff\xfe\xff", "no text"), (b"# \n", "empty")]
+    ("content", "reason"),
+    [(None, "there is no such file"), (b"\xff\xfe\xff", "cannot be read"), (b"# \n", "holds no prompt")],
 )
 def test_file_that_says_nothing_is_refused(tmp_path: Path, content: bytes | None, reason: str) -> None:
     file = tmp_path / "prompts.txt"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(UserError, match=rf"job.file={file} .*{reason}"):
+    with pytest.raises(UserError, match=rf"job.file={file}.* {reason}"):
         prompt_list(None, None, str(file))
 
 
