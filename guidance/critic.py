@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from peft import LoraConfig
 from torch import Tensor, nn
 
+from data.errors import UserError
 from data.ranges import NonNegativeInt, PositiveInt
 from guidance.camera_unet import CameraUNet
 from guidance.prior import TextPrior
@@ -60,6 +61,8 @@ class Critic(nn.Module):
 
 def _adapted(unet: CameraUNet, rank: int) -> CameraUNet:
     """A network that shares the frozen weights of `unet` and has small ones of its own, in float32."""
+    if unet.device.type == "meta":
+        raise UserError("prior.offload=true: weights that come and go cannot be adapted; pass prior.offload=false")
     shared: dict[int, object] = {id(tensor): tensor for tensor in (*unet.parameters(), *unet.buffers())}
     twin = copy.deepcopy(unet, shared)
     twin.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(ATTENTION), init_lora_weights="gaussian"))

@@ -30,7 +30,6 @@ CHOICES = sorted(
     for file in (ROOT / "conf").glob("*/*.yaml")
     if file.parent.name not in WHOLE and file != ROOT / "conf" / "trainer" / "prior.yaml"
 )
-NEEDED = dict.fromkeys(("dreamfusion_sd", "prolificdreamer"), "prompt_processor/view_dependent.yaml")
 README = (ROOT / "README.md").read_text().splitlines()
 EXAMPLES = [shlex.split(line, comments=True)[2:] for line in README if line.startswith("python launch.py ")]
 
@@ -223,8 +222,6 @@ def test_flags_keep_their_values() -> None:
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "conf" / "experiment").glob("*.yaml")))
 def test_every_experiment_passes_the_check(run: Run, name: str) -> None:
-    if name in NEEDED and not (ROOT / "conf" / NEEDED[name]).exists():
-        pytest.skip(f"there is no conf/{NEEDED[name]} yet")
     reads_anything = "prompt_processor.unknown=warn"  # as full-size priors do; the fixture knows 15 words
     run.accepts(PROMPT, f"experiment={name}", reads_anything)
 

@@ -1,13 +1,26 @@
+from pathlib import Path
+
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from data.cameras import condition
-from data.samplers import turntable
+from data.errors import UserError
+from data.samplers import Orbit, turntable
 from guidance import weighting
 from guidance.critic import AdaptablePrior
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.prior import Condition, Conditions
+from guidance.prompts import PromptProcessor
 from guidance.vsd import VSD
+from models.backgrounds import SolidBackground
+from models.geometry import BlobMagic3D, ImplicitVolume
+from models.hashgrid import HashGrid
+from models.materials import Albedo
+from models.scene import Scene
+from renderers.occupancy import OccupancyGrid
+from renderers.volume import Volume
+from systems.text_to_3d import TextTo3D
 
 
 @pytest.fixture(params=[1, 4], ids=["2d", "multi-view"])
@@ -115,3 +128,62 @@ def test_the_lesson_s_gradient_never_reaches_the_pictures(prior, asked, pictures
         output = VSD(prior, critic_weight=weight)(pictures, asked, fresh_rng())
         gradients.append(torch.autograd.grad(output.loss, pictures)[0])
     torch.testing.assert_close(*gradients)
+
+
+def system(folder: Path, cache: Path, learning_rates: dict[str, float]) -> TextTo3D:
+    """A whole run's, with a critic; the same each time, as in a new process."""
+    encoding = HashGrid(n_levels=2, log2_table_size=8, base_resolution=4, finest_resolution=8, backend="torch")
+    return TextTo3D(
+        scene=Scene(ImplicitVolume(encoding, BlobMagic3D(), hidden=8), Albedo(), SolidBackground()),
+        renderer=Volume(OccupancyGrid(resolution=8, every=2), n_samples=16, backend="torch"),
+        guidance=VSD(DiffusionPrior(str(folder), n_view=1, dtype="float32")),
+        prompt_processor=PromptProcessor("a red dog", cache_dir=str(cache)),
+        sampler=Orbit(size=8),
+        losses={},
+        schedules={},
+        learning_rates=learning_rates,
+        batch_size=2,
+        max_steps=4,
+    )
+
+
+def fit(module: TextTo3D, folder: Path, max_steps: int, ckpt_path: Path | None = None) -> Path:
+    trainer = pl.Trainer(
+        default_root_dir=folder, max_steps=max_steps, max_epochs=-1, accelerator="cpu", logger=False,
+        enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, ckpt_path=ckpt_path, weights_only=True)
+    trainer.save_checkpoint(folder / f"{max_steps}.ckpt")
+    return folder / f"{max_steps}.ckpt"
+
+
+def test_a_run_with_a_critic_resumes_to_the_same_bits(prior_folder, tmp_path):
+    rates = {"geometry": 0.01, "guidance": 0.001}
+    new = lambda: system(prior_folder(camera=False), tmp_path, rates)
+    whole, first, second = new(), new(), new()
+    untouched = {name: weight.clone() for name, weight in whole.guidance.named_parameters()}
+    fit(whole, tmp_path, 4)
+    fit(second, tmp_path, 4, fit(first, tmp_path, 2))
+    for name, weight in whole.state_dict().items():
+        torch.testing.assert_close(second.state_dict()[name], weight, rtol=0.0, atol=0.0)
+    moved = [name for name, weight in whole.guidance.named_parameters() if not torch.equal(weight, untouched[name])]
+    assert any("lora_B" in name for name in moved) and any("class_embedding" in name for name in moved)
+
+
+def test_a_critic_without_a_learning_rate_is_told(prior_folder, tmp_path):
+    with pytest.raises(UserError, match=r"system\.learning_rates has none for guidance\.critic"):
+        fit(system(prior_folder(camera=False), tmp_path, {"geometry": 0.01}), tmp_path, 1)
+
+
+def test_weights_that_come_and_go_cannot_be_adapted(prior_folder):
+    with pytest.raises(UserError, match=r"prior\.offload=true"):
+        VSD(DiffusionPrior(str(prior_folder(camera=False)), n_view=1, offload=True))
+
+
+def test_a_compiled_network_can_be_adapted(prior_folder, fresh_rng):
+    """Nothing is compiled yet: that happens at the first call."""
+    prior = DiffusionPrior(str(prior_folder(camera=False)), n_view=1, dtype="float32", compile=True)
+    critic = VSD(prior).critic
+    noisy, t = torch.randn(4, 4, 8, 8, generator=fresh_rng()), torch.full((4,), 300)
+    seen = critic(noisy, t, torch.zeros(4, 8, 16), condition(turntable(4, 16)))
+    assert seen.isfinite().all()
