@@ -5,8 +5,10 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from data.errors import UserError
+from guidance.camera_unet import CameraUNet
 from guidance.diffusion import alpha_sigma
 from guidance.diffusion_prior import DiffusionPrior
+from guidance.multiview import set_view_count
 from guidance.mv_sds import MultiViewSDS
 from guidance.prior import Condition, Conditions, TextPrior
 
@@ -123,3 +125,18 @@ def test_a_damaged_part_is_named(prior_folder, tmp_path, part):
         file.write_bytes(b"{")
     with pytest.raises(UserError, match=rf"prior\.path=.*prior: its {part}/ cannot be read"):
         DiffusionPrior(str(folder), n_view=4).encode_text(["a dog"])
+
+
+def test_training_may_recompute_what_it_does_not_keep(prior_folder, seen):
+    """diffusers' gradient checkpointing, with views that attend to each other: the same gradients."""
+    noisy, t, condition = seen
+    gradients = []
+    for checkpointing in (False, True):
+        unet = CameraUNet.from_pretrained(prior_folder() / "unet").train()
+        set_view_count(unet, 4)
+        if checkpointing:
+            unet.enable_gradient_checkpointing()
+        unet(noisy, t, condition.text, class_labels=condition.camera).sample.square().sum().backward()
+        gradients.append({name: weight.grad for name, weight in unet.named_parameters()})
+    assert all(gradient is not None for gradient in gradients[1].values())
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-5, atol=1e-5)
