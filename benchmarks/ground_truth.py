@@ -20,7 +20,7 @@ from rich.table import Table
 
 from data.samplers import turntable
 from data.toybox.split import HELD_OUT
-from metrics.facing import JANUS_BELOW
+from metrics.facing import JANUS_BELOW, facing
 from metrics.toybox_truth import toy_of, true_views
 from systems.run_folder import slug
 
@@ -32,7 +32,7 @@ VARIANTS = {
     "vsd": ["guidance=vsd"],
     "vsd_view_dependent": ["guidance=vsd", "prompt_processor=view_dependent"],
 }
-MEASURES = ("truth_iou", "truth_psnr", "truth_facing", "seconds")
+MEASURES = ("truth_iou", "truth_psnr", "facing", "seconds")
 SIZE = 96  # pixels per view in the sheet
 
 
@@ -56,6 +56,14 @@ def render_row(folder: Path) -> np.ndarray:
     return np.asarray(Image.open(folder / "views.png").convert("RGB").resize((8 * SIZE, SIZE), Image.Resampling.BOX))
 
 
+def faces(seen: np.ndarray, truth: np.ndarray) -> float:
+    """The share of the eight views that show the side they should."""
+    views = [
+        torch.from_numpy(row.copy()).float().div(255).unflatten(1, (8, SIZE)).movedim(1, 0) for row in (seen, truth)
+    ]
+    return facing(*views, turntable(8, SIZE).azimuth)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("outputs/ground_truth"))
@@ -67,9 +75,13 @@ def main() -> None:
     rows, sheet = [], []
     for prompt in HELD_OUT[: args.prompts]:
         folders = {name: run(prompt, name, args.out, args.seed, args.overrides) for name in args.variants}
-        metrics = {name: json.loads((folder / "metrics.json").read_text()) for name, folder in folders.items()}
+        truth, seen = truth_row(prompt), {name: render_row(folder) for name, folder in folders.items()}
+        metrics = {
+            name: json.loads((folder / "metrics.json").read_text()) | {"facing": faces(seen[name], truth)}
+            for name, folder in folders.items()
+        }
         rows.append({"prompt": prompt} | metrics)
-        sheet.append(np.concatenate([truth_row(prompt), *map(render_row, folders.values())], axis=1))
+        sheet.append(np.concatenate([truth, *seen.values()], axis=1))
     Image.fromarray(np.concatenate(sheet)).save(args.out / "sheet.png")
     summary = {name: summarise([row[name] for row in rows]) for name in args.variants}
     (args.out / "table.json").write_text(json.dumps({"mean": summary, "runs": rows}, indent=2) + "\n")
@@ -79,14 +91,14 @@ def main() -> None:
 def summarise(runs: list[dict[str, float]]) -> dict[str, float]:
     """Means, and how many of the objects show a side where it does not belong."""
     means = {key: float(np.mean([run[key] for run in runs])) for key in MEASURES}
-    return means | {"janus": sum(run["truth_facing"] < JANUS_BELOW for run in runs)}
+    return means | {"janus": sum(run["facing"] < JANUS_BELOW for run in runs)}
 
 
 def as_table(rows: list[dict], summary: dict[str, dict[str, float]]) -> Table:
     table = Table("prompt", *[f"{name} {what}" for name in summary for what in ("IoU", "PSNR (dB)", "facing", "s")])
     for title, metrics in [(row["prompt"], row) for row in rows] + [("mean", summary)]:
         cells = [[metrics[name][key] for key in MEASURES] for name in summary]
-        texts = [(f"{iou:.3f}", f"{db:.1f}", f"{facing:.2f}", f"{s:.0f}") for iou, db, facing, s in cells]
+        texts = [(f"{iou:.3f}", f"{db:.1f}", f"{side:.2f}", f"{s:.0f}") for iou, db, side, s in cells]
         table.add_row(title, *[text for four in texts for text in four])
     table.caption = ", ".join(f"{name}: {int(means['janus'])} of {len(rows)} Janus" for name, means in summary.items())
     return table

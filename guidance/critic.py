@@ -43,7 +43,7 @@ class Critic(nn.Module):
     def __init__(self, prior: AdaptablePrior, rank: PositiveInt = 4, seed: NonNegativeInt = 0) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.random.default_generator.manual_seed(seed)
             unet = _adapted(prior.unet, rank)
         trained = {name: weight for name, weight in unet.named_parameters() if weight.requires_grad}
         self.trained = nn.ParameterDict({name.replace(".", "_"): weight for name, weight in trained.items()})
@@ -87,4 +87,7 @@ class CameraEmbedding(nn.Module):
 
     def forward(self, camera: Float[Tensor, "b 16"]) -> Float[Tensor, "b d"]:
         learned = self.learned(camera)
-        return learned if self.known is None else learned + self.known(camera.to(next(self.known.parameters()).dtype))
+        if self.known is None:
+            return learned
+        told = camera.any(dim=1, keepdim=True)  # a camera of zeros stands for none, which skips the prior's embedding
+        return learned + told * self.known(camera.to(next(self.known.parameters()).dtype))

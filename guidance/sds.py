@@ -61,7 +61,11 @@ class SDS:
 def with_gradient(
     latents: Float[Tensor, "b c y x"], gradient: Float[Tensor, "b c y x"], clip: float | None = None
 ) -> Float[Tensor, ""]:
-    """0.5 ||z - sg(z - g)||^2 / b, a loss whose gradient with respect to z is g / b; each entry of g within +- clip."""
+    """0.5 ||z - sg(z - g)||^2 / b, a loss whose gradient with respect to z is g / b; each entry of g within +- clip.
+
+    What a prior in float16 overflows to counts as nothing: one NaN would spoil the scene for good.
+    """
+    gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
     if clip is not None:
         gradient = gradient.clamp(-clip, clip)
     target = (latents - gradient).detach()

@@ -7,13 +7,20 @@ import math
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import interpolate, pad
 
+COARSE, SHIFT = 32, 2  # pixels
 JANUS_BELOW = 0.75  # of the views; an object that is the same from everywhere has 3 of 8
 
 
 def looks_like(images: Float[Tensor, "v h w 3"], true: Float[Tensor, "u h w 3"]) -> Int[Tensor, "v"]:
-    """Which of the true views each image is nearest to, by mean squared error."""
-    return torch.cdist(images.flatten(1), true.flatten(1)).argmin(dim=1)
+    """Which of the true views each image is nearest to, by mean squared error at COARSE pixels, wherever in the picture
+    (within SHIFT of those) it stands."""
+    small, wanted = (interpolate(x.movedim(-1, 1), (COARSE, COARSE), mode="area") for x in (images, true))
+    padded = pad(wanted, [SHIFT] * 4, mode="replicate")
+    shifted = padded.unfold(2, COARSE, 1).unfold(3, COARSE, 1)  # u c dy dx y x
+    flat = shifted.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)  # u s n
+    return torch.stack([torch.cdist(small.flatten(1), one).amin(dim=1) for one in flat], dim=1).argmin(dim=1)
 
 
 def facing(images: Float[Tensor, "v h w 3"], true: Float[Tensor, "v h w 3"], azimuth: Float[Tensor, "v"]) -> float:

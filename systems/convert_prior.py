@@ -24,7 +24,7 @@ SUFFIXES = (".pt", ".ckpt", ".safetensors")
 
 
 class ConvertPrior:
-    """A file in the original layout to a folder that diffusers reads, and that opens faster. Nothing is lost.
+    """A file in the original layout to a folder that diffusers reads, and that opens faster. No tensor is lost.
 
     out: the folder to write, which must not exist; None: prior/ in the folder of this run.
     dtype: of the networks; None: as stored.

@@ -66,13 +66,21 @@ class RunFolder:
         if self.resume == "never":
             return None
         if self.resume != "auto":
-            return self._given_checkpoint()
+            given = self._given_checkpoint()
+            if given.resolve() == self.checkpoint.resolve():
+                self._check_same(config)
+            return given
         if self.metrics.exists():
             raise FinishedError(
                 f"{self.path} holds a finished run: say resume=never to replace it, or name=another to keep both."
             )
         if not self.checkpoint.exists():
             return None
+        self._check_same(config)
+        _check_whole(self.checkpoint, "resume=never starts afresh")
+        return self.checkpoint
+
+    def _check_same(self, config: DictConfig) -> None:
         saved = OmegaConf.load(self.config) if self.config.exists() else OmegaConf.create()
         assert isinstance(saved, DictConfig)
         if difference := _first_difference(_leaves(saved), _leaves(config)):
@@ -80,8 +88,6 @@ class RunFolder:
                 f"{self.path} holds an unfinished run with another configuration ({difference}): say the same again to"
                 " continue it, resume=never to replace it, or name=another to keep both."
             )
-        _check_whole(self.checkpoint, "resume=never starts afresh")
-        return self.checkpoint
 
     def _given_checkpoint(self) -> Path:
         path = Path(self.resume)

@@ -18,7 +18,7 @@ from data.errors import UserError
 from data.ranges import PositiveInt, Seed
 from data.samplers import turntable
 from guidance.prior import StoredPrior, join_all
-from guidance.prompts import PromptProcessor
+from guidance.prompts import PromptEmbeddings, PromptProcessor
 from guidance.sampling import Sampler
 from systems.manifest import Picture, check_manifest, write_manifest
 from systems.pictures import to_bytes, write_row, write_whole_png
@@ -67,6 +67,7 @@ class Sample:
         self.elevation, self.azimuth_start, self.span = elevation, azimuth_start, span
         self.seed, self.batch = seed, batch
         self.device = prior.alphas_cumprod.device
+        self._embeddings: dict[str, PromptEmbeddings] = {}
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
         plan, manifest = self.plan(), folder.checkpoint
@@ -149,10 +150,15 @@ class Sample:
 
     def draw(self, batch: Sequence[Views]) -> Float[Tensor, "s v h w 3"]:
         cameras = self.cameras().to(self.device)
-        embeddings = [self.prompt_processor(prompt=views[0].prompt)(self.prior) for views in batch]
-        conditions = join_all([each.at(cameras) for each in embeddings])
+        conditions = join_all([self._embedded(views[0].prompt).at(cameras) for views in batch])
         generators = [step_generator(self.seed, views[0].sample) for views in batch]
         return self.sampler(self.prior, conditions, generators).unflatten(0, (len(batch), self.n_view)).cpu()
+
+    def _embedded(self, prompt: str) -> PromptEmbeddings:
+        """Each prompt is read once."""
+        if prompt not in self._embeddings:
+            self._embeddings[prompt] = self.prompt_processor(prompt=prompt)(self.prior)
+        return self._embeddings[prompt]
 
     def cameras(self) -> Cameras:
         """Of one sample."""

@@ -59,7 +59,7 @@ class Mixture:
     n_view: PositiveInt = 4
     picture_share: Fraction = 0.3
     frontal: Fraction = 0.8
-    said: Fraction = 0.5
+    said: Fraction = 0.0
 
     def choose(self, rng: torch.Generator) -> int:
         """How many views attend to each other in a step."""

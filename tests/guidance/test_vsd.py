@@ -1,3 +1,4 @@
+import functools
 from pathlib import Path
 
 import pytest
@@ -180,10 +181,16 @@ def test_weights_that_come_and_go_cannot_be_adapted(prior_folder):
         VSD(DiffusionPrior(str(prior_folder(camera=False)), n_view=1, offload=True))
 
 
-def test_a_compiled_network_can_be_adapted(prior_folder, fresh_rng):
-    """Nothing is compiled yet: that happens at the first call."""
-    prior = DiffusionPrior(str(prior_folder(camera=False)), n_view=1, dtype="float32", compile=True)
-    critic = VSD(prior).critic
-    noisy, t = torch.randn(4, 4, 8, 8, generator=fresh_rng()), torch.full((4,), 300)
-    seen = critic(noisy, t, torch.zeros(4, 8, 16), condition(turntable(4, 16)))
-    assert seen.isfinite().all()
+def test_a_compiled_network_is_adapted_and_not_the_one_that_was_compiled(prior_folder, fresh_rng, monkeypatch):
+    compile = functools.partialmethod(torch.nn.Module.compile, backend="eager")
+    monkeypatch.setattr(torch.nn.Module, "compile", compile)
+    folder = str(prior_folder(camera=False))
+    seen = torch.randn(4, 4, 8, 8, generator=fresh_rng()), torch.full((4,), 300), torch.zeros(4, 8, 16)
+    found = []
+    for compiled in (False, True):
+        critic = VSD(DiffusionPrior(folder, n_view=1, dtype="float32", compile=compiled)).critic
+        with torch.no_grad():
+            for weight in critic.parameters():
+                weight += 0.1
+        found.append(critic(*seen, condition(turntable(4, 16))))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-5)

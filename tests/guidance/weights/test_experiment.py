@@ -51,6 +51,6 @@ def test_dreamfusion_runs_on_a_single_file_of_stable_diffusion(metrics, original
     assert seen["steps"] == 5 and "loss/orientation" in seen
 
 
-def test_prolificdreamer_runs_and_its_critic_learns(metrics, prior_folder) -> None:
+def test_prolificdreamer_runs_with_its_critic(metrics, prior_folder) -> None:
     seen = metrics("prolificdreamer", prior_folder(camera=False), SIZES)
     assert seen["steps"] == 5 and seen["loss/critic"] > 0
