@@ -1,6 +1,8 @@
 """Before any test: offline, shapes and types checked at every call, torchvision importable on CPU-only torch."""
 
+import json
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -27,9 +29,50 @@ install_import_hook(checked_modules(), "beartype.beartype")
 from systems.torchvision_shim import define_missing_ops
 
 define_missing_ops()
+import launch
+
 torch.set_num_threads(1)
 
 
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+class Run:
+    """Calls launch.main in this process, up to where an error ends it."""
+
+    def __init__(
+        self, overrides: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.overrides, self.monkeypatch, self.capsys = overrides, monkeypatch, capsys
+
+    def error(self, *overrides: str) -> str:
+        self.monkeypatch.setattr(sys, "argv", ["launch.py", *self.overrides, *overrides])
+        assert launch.main() == 2
+        captured = self.capsys.readouterr()
+        assert captured.out == "" and captured.err.count("\n") == 1
+        return captured.err
+
+    def accepts(self, *overrides: str) -> None:
+        self.monkeypatch.setattr(launch, "launch", lambda: None)
+        self.monkeypatch.setattr(sys, "argv", ["launch.py", *self.overrides, *overrides])
+        assert launch.main() == 0, self.capsys.readouterr().err
+
+
+@pytest.fixture
+def prior(tmp_path: Path) -> str:
+    """What can be seen of a prior without loading it."""
+    for part in ("unet", "vae", "scheduler", "text_encoder", "tokenizer"):
+        (tmp_path / "prior" / part).mkdir(parents=True)
+    known = ["a", "red", "dog", "wearing", "blue", "hat", "green", "car", "yellow", "duck", "scarf", "an"]
+    known += ["ivory", "teapot", "robot", "3d", "asset", "colorful", "background", "side", "front", "back", "view"]
+    known += ["elephant", "crown"]
+    words = json.dumps({"words": known})
+    (tmp_path / "prior" / "tokenizer" / "vocabulary.json").write_text(words)
+    return f"prior.path={tmp_path / 'prior'}"
+
+
+@pytest.fixture
+def run(prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return Run([prior, f"output={tmp_path / 'outputs'}"], monkeypatch, capsys)
