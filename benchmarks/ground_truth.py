@@ -95,12 +95,12 @@ def summarise(runs: list[dict[str, float]]) -> dict[str, float]:
 
 
 def as_table(rows: list[dict], summary: dict[str, dict[str, float]]) -> Table:
-    table = Table("prompt", *[f"{name} {what}" for name in summary for what in ("IoU", "PSNR (dB)", "facing", "s")])
-    for title, metrics in [(row["prompt"], row) for row in rows] + [("mean", summary)]:
-        cells = [[metrics[name][key] for key in MEASURES] for name in summary]
-        texts = [(f"{iou:.3f}", f"{db:.1f}", f"{side:.2f}", f"{s:.0f}") for iou, db, side, s in cells]
-        table.add_row(title, *[text for four in texts for text in four])
-    table.caption = ", ".join(f"{name}: {int(means['janus'])} of {len(rows)} Janus" for name, means in summary.items())
+    """A variant per line; table.json has each run."""
+    table = Table("", "IoU", "PSNR (dB)", "facing", "Janus", "seconds")
+    for name, means in summary.items():
+        iou, db, side, seconds = (means[key] for key in MEASURES)
+        janus = f"{means['janus']:.0f} of {len(rows)}"
+        table.add_row(name, f"{iou:.3f}", f"{db:.1f}", f"{side:.2f}", janus, f"{seconds:.0f}")
     return table
 
 
