@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from guidance.tokenizer import WordTokenizer
 from guidance.weights.clip_tokenizer import BytePairs
 
+log = logging.getLogger(__name__)
+
 
 class TextEncoder:
     """CLIP's last hidden states, of every token, padding included, as Stable Diffusion uses them; float32."""
@@ -23,7 +26,12 @@ class TextEncoder:
 
     @torch.no_grad()
     def __call__(self, prompts: list[str]) -> Float[Tensor, "b l d"]:
-        return self._model(self._tokenise(prompts).to(self._model.device)).last_hidden_state
+        ids = self._tokenise(prompts)
+        longer = self._tokenise([f"{prompt} a" for prompt in prompts])
+        for prompt, is_full in zip(prompts, (ids == longer).all(dim=1).tolist(), strict=True):
+            if is_full:
+                log.warning('"%s": the prior reads %d tokens; what comes after is cut', prompt, ids.shape[1])
+        return self._model(ids.to(self._model.device)).last_hidden_state
 
 
 def load_text_encoder(folder: Path, device: torch.device) -> TextEncoder:

@@ -17,6 +17,9 @@ from data.ranges import NonNegativeFloat
 from guidance.debiasing import MaskedLanguageModel, without_biased_words
 from guidance.wording import Template, Wording
 
+Avoided = tuple[Float[Tensor, "b l d"], Float[Tensor, "b"]]  # a text, and with which weight
+Said = tuple[Float[Tensor, "b l d"], list[Avoided]]  # what each view shall show, and (Perp-Neg) what it shall not
+
 
 @runtime_checkable
 class ViewWords(Protocol):
@@ -24,10 +27,8 @@ class ViewWords(Protocol):
         """All k that may be needed; they are encoded once."""
         ...
 
-    def at(
-        self, texts: Float[Tensor, "k l d"], cameras: Cameras
-    ) -> tuple[Float[Tensor, "b l d"], list[tuple[Float[Tensor, "b l d"], Float[Tensor, "b"]]]]:
-        """From their embeddings, what each view shall show, and what it shall not, with a weight (Perp-Neg)."""
+    def at(self, texts: Float[Tensor, "k l d"], cameras: Cameras) -> Said:
+        """What each view is told, in terms of their embeddings."""
         ...
 
 
@@ -37,9 +38,7 @@ class SameWords:
     def sentences(self, prompt: str, suffix: str) -> list[str]:
         return [prompt + suffix]
 
-    def at(
-        self, texts: Float[Tensor, "k l d"], cameras: Cameras
-    ) -> tuple[Float[Tensor, "b l d"], list[tuple[Float[Tensor, "b l d"], Float[Tensor, "b"]]]]:
+    def at(self, texts: Float[Tensor, "k l d"], cameras: Cameras) -> Said:
         return texts.expand(len(cameras), -1, -1), []
 
 
@@ -66,9 +65,7 @@ class ViewDependent:
     def sentences(self, prompt: str, suffix: str) -> list[str]:
         return _worded(self.wording, prompt, suffix, self.overhead, self.debias_model)
 
-    def at(
-        self, texts: Float[Tensor, "k l d"], cameras: Cameras
-    ) -> tuple[Float[Tensor, "b l d"], list[tuple[Float[Tensor, "b l d"], Float[Tensor, "b"]]]]:
+    def at(self, texts: Float[Tensor, "k l d"], cameras: Cameras) -> Said:
         return texts[direction(cameras.azimuth, cameras.elevation, self.front, self.back, self.overhead)], []
 
 
@@ -99,9 +96,7 @@ class PerpNeg:
     def sentences(self, prompt: str, suffix: str) -> list[str]:
         return _worded(self.wording, prompt, suffix, self.overhead, self.debias_model)
 
-    def at(
-        self, texts: Float[Tensor, "k l d"], cameras: Cameras
-    ) -> tuple[Float[Tensor, "b l d"], list[tuple[Float[Tensor, "b l d"], Float[Tensor, "b"]]]]:
+    def at(self, texts: Float[Tensor, "k l d"], cameras: Cameras) -> Said:
         turn = wrapped_degrees(cameras.azimuth).abs().to(texts) / 90  # 0 front, 1 side, 2 back
         above = direction(cameras.azimuth, cameras.elevation, overhead=self.overhead) == OVERHEAD
         ahead = turn < 1

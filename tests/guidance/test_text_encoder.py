@@ -31,3 +31,11 @@ def test_sentences_are_embedded_one_by_one(prior_folder):
     assert together.dtype == torch.float32
     torch.testing.assert_close(together[1:], encode(["hat"]))
     assert not torch.allclose(together[0], together[1])
+
+
+def test_a_sentence_that_is_cut_is_told(prior_folder, caplog):
+    encode = load_text_encoder(prior_folder(), torch.device("cpu"))  # of eight tokens
+    encode(["a red dog, 3d"])
+    assert caplog.text == ""
+    encode(["a red dog, 3d asset, back view"])
+    assert "reads 8 tokens; what comes after is cut" in caplog.text
