@@ -6,10 +6,19 @@ from guidance.diffusion import alpha_sigma, draw_noise, draw_timesteps
 from guidance.sds import SDS
 
 
-def test_gradient_is_the_weighted_residual_over_the_batch(gaussian_prior, conditions, images, fresh_rng):
+WEIGHTS = {
+    weighting.dreamfusion: lambda alpha, sigma: sigma**2,
+    weighting.uniform: lambda alpha, sigma: 1.0,
+    weighting.fantasia3d: lambda alpha, sigma: alpha * sigma**2,
+    weighting.reconstruction: lambda alpha, sigma: sigma / alpha,
+}
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+def test_gradient_is_the_weighted_residual_over_the_batch(gaussian_prior, conditions, images, fresh_rng, weight):
     prior, scale = gaussian_prior(std=0.5, n_view=1), 7.5
     asked = conditions(8, 1.0, 0.0)
-    output = SDS(prior, scale, weighting.fantasia3d)(images, asked, fresh_rng())
+    output = SDS(prior, scale, weight)(images, asked, fresh_rng())
     output.loss.backward()
 
     replay = fresh_rng()
@@ -18,7 +27,7 @@ def test_gradient_is_the_weighted_residual_over_the_batch(gaussian_prior, condit
     alpha, sigma = alpha_sigma(prior.alphas_cumprod, t)
     noisy = alpha * prior.encode(images) + sigma * noise
     c, u = prior.predict_noise(noisy, t, asked.cond), prior.predict_noise(noisy, t, asked.uncond)
-    expected = alpha * sigma**2 * (u + scale * (c - u) - noise) / 8
+    expected = WEIGHTS[weight](alpha, sigma) * (u + scale * (c - u) - noise) / 8
     torch.testing.assert_close(output.t, t)
     torch.testing.assert_close(images.grad, prior.decode(expected.detach()))
 
