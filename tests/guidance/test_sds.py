@@ -5,7 +5,6 @@ from guidance import weighting
 from guidance.diffusion import alpha_sigma, draw_noise, draw_timesteps
 from guidance.sds import SDS
 
-
 WEIGHTS = {
     weighting.dreamfusion: lambda alpha, sigma: sigma**2,
     weighting.uniform: lambda alpha, sigma: 1.0,
