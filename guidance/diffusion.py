@@ -17,12 +17,16 @@ def alpha_sigma(
     return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
 
-def draw_timesteps(count: int, low: float, high: float, train_steps: int, rng: torch.Generator) -> Int[Tensor, "b"]:
-    """Uniform timesteps; `low` and `high` are fractions of the process, both ends included."""
+def draw_timesteps(
+    count: int, low: float, high: float, train_steps: int, rng: torch.Generator, shared_by: int = 1
+) -> Int[Tensor, "b"]:
+    """Uniform timesteps of `count` images, the same for each `shared_by` that follow each other; `low` and `high` are
+    fractions of the process, both ends included."""
     first, last = (min(round(bound * train_steps), train_steps - 1) for bound in (low, high))
     if first > last:
         raise UserError(f"guidance.min_t={low:g} lies above guidance.max_t={high:g}; choose it below")
-    return torch.randint(first, last + 1, (count,), generator=rng, device=rng.device)
+    drawn = torch.randint(first, last + 1, (count // shared_by,), generator=rng, device=rng.device)
+    return drawn.repeat_interleave(shared_by)
 
 
 def draw_noise(like: Float[Tensor, "*shape"], rng: torch.Generator) -> Float[Tensor, "*shape"]:

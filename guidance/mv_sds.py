@@ -50,9 +50,8 @@ class MultiViewSDS:
         with torch.set_grad_enabled(self.reconstruction.needs_encoder_gradient and torch.is_grad_enabled()):
             latents = encode(prior, images, rng, self.sample_posterior)
         shared_by = prior.n_view if self.one_t == "group" else len(latents)
-        groups, train_steps = len(latents) // shared_by, len(prior.alphas_cumprod)
-        t = draw_timesteps(groups, self.min_t, self.max_t, train_steps, rng).to(latents.device)
-        t = t.repeat_interleave(shared_by)
+        train_steps = len(prior.alphas_cumprod)
+        t = draw_timesteps(len(latents), self.min_t, self.max_t, train_steps, rng, shared_by).to(latents.device)
         seen = critique(prior, latents, t, conditions, rng)
         noise = seen.found.guided(self.scale)
         x0_cond = noise_to_x0(seen.noisy, seen.found.cond, seen.alpha, seen.sigma)

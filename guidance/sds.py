@@ -17,7 +17,7 @@ from guidance.weighting import dreamfusion
 
 
 class SDS:
-    """grad_z L = w(t) (eps_hat(x_t, t) - eps), each image noised by its own t.
+    """grad_z L = w(t) (eps_hat(x_t, t) - eps), each image noised by its own t; the views of an object share theirs.
 
     clip: bound of each entry of that gradient; rising over the run, it is the score debiasing of Hong et al. 2023.
     """
@@ -45,7 +45,8 @@ class SDS:
     ) -> GuidanceOutput:
         alphas_cumprod = self.prior.alphas_cumprod
         latents = encode(self.prior, images, rng, self.sample_posterior)
-        t = draw_timesteps(len(latents), self.min_t, self.max_t, len(alphas_cumprod), rng).to(latents.device)
+        train_steps, n_view = len(alphas_cumprod), self.prior.n_view
+        t = draw_timesteps(len(latents), self.min_t, self.max_t, train_steps, rng, n_view).to(latents.device)
         seen = critique(self.prior, latents, t, conditions, rng)
         noise = seen.found.guided(self.scale)
         residual = noise - seen.noise

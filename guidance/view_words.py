@@ -17,8 +17,8 @@ from data.ranges import NonNegativeFloat
 from guidance.debiasing import MaskedLanguageModel, without_biased_words
 from guidance.wording import Template, Wording
 
-Avoided = tuple[Float[Tensor, "b l d"], Float[Tensor, "b"]]  # a text, and with which weight
-Said = tuple[Float[Tensor, "b l d"], list[Avoided]]  # what each view shall show, and (Perp-Neg) what it shall not
+Weighted = tuple[Float[Tensor, "b l d"], Float[Tensor, "b"]]  # a text, and with which weight
+Said = tuple[Float[Tensor, "b l d"], list[Weighted]]  # what each view shall show, and (Perp-Neg) what it shall not
 
 
 @runtime_checkable

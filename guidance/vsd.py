@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
@@ -49,17 +49,15 @@ class VSD(nn.Module):
         self.camera_dropout, self.critic_weight, self.clip = camera_dropout, critic_weight, clip
 
     def forward(self, images: Float[Tensor, "b h w 3"], conditions: Conditions, rng: torch.Generator) -> GuidanceOutput:
-        alphas_cumprod, n_view = self.prior.alphas_cumprod, self.prior.n_view
         latents = encode(self.prior, images, rng, self.sample_posterior)
-        t = draw_timesteps(len(latents) // n_view, self.min_t, self.max_t, len(alphas_cumprod), rng)
-        t = t.to(latents.device).repeat_interleave(n_view)
+        t = self._draw_timesteps(latents, self.min_t, self.max_t, rng)
         seen = critique(self.prior, latents, t, conditions, rng)
         noise = seen.found.guided(self.scale)
         with torch.no_grad():
             expected = self.critic(seen.noisy, t, conditions.cond.text, _camera(conditions))
         residual = noise - expected
         lesson = self.teach(latents.detach(), conditions, rng)
-        weight = self.weighting(alphas_cumprod[t])[:, None, None, None]
+        weight = self.weighting(self.prior.alphas_cumprod[t])[:, None, None, None]
         return GuidanceOutput(
             loss=with_gradient(latents, weight * residual, self.clip) + self.critic_weight * lesson,
             t=t,
@@ -72,15 +70,21 @@ class VSD(nn.Module):
         self, latents: Float[Tensor, "b c y x"], conditions: Conditions, rng: torch.Generator
     ) -> Float[Tensor, ""]:
         """The critic's own denoising loss, at any timestep; views of an object share theirs."""
-        n_view, train_steps = self.prior.n_view, len(self.prior.alphas_cumprod)
-        t = draw_timesteps(len(latents) // n_view, 0.0, 1.0, train_steps, rng)
-        t = t.to(latents.device).repeat_interleave(n_view)
+        n_view = self.prior.n_view
+        t = self._draw_timesteps(latents, 0.0, 1.0, rng)
         alpha, sigma = alpha_sigma(self.prior.alphas_cumprod, t)
         noise = draw_noise(latents, rng)
         kept = torch.rand(len(latents) // n_view, 1, generator=rng, device=rng.device) >= self.camera_dropout
         camera = _camera(conditions) * kept.to(latents.device).repeat_interleave(n_view, dim=0)
         found = self.critic(alpha * latents + sigma * noise, t, conditions.cond.text, camera)
         return mse_loss(found, noise)
+
+    def _draw_timesteps(
+        self, latents: Float[Tensor, "b c y x"], low: float, high: float, rng: torch.Generator
+    ) -> Int[Tensor, "b"]:
+        """One for all views of an object."""
+        train_steps, n_view = len(self.prior.alphas_cumprod), self.prior.n_view
+        return draw_timesteps(len(latents), low, high, train_steps, rng, n_view).to(latents.device)
 
 
 def _camera(conditions: Conditions) -> Float[Tensor, "b 16"]:

@@ -54,6 +54,12 @@ def test_each_image_has_its_own_timestep(gaussian_prior, conditions, images, fre
     assert len(set(output.t.tolist())) > 1
 
 
+def test_views_that_attend_to_each_other_share_their_timestep(gaussian_prior, conditions, images, fresh_rng):
+    output = SDS(gaussian_prior(std=0.5, n_view=4))(images, conditions(8, 1.0, 0.0), fresh_rng())
+    first, second = output.t.split(4)
+    assert first.unique().numel() == second.unique().numel() == 1 and first[0] != second[0]
+
+
 def test_the_same_generator_gives_the_same_loss(gaussian_prior, conditions, images, fresh_rng):
     guidance = SDS(gaussian_prior(std=0.5, n_view=1))
     losses = [guidance(images, conditions(8, 1.0, 0.0), fresh_rng()).loss.item() for _ in range(2)]
