@@ -16,12 +16,12 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from data.errors import UserError
+from data.errors import FailedError, UserError
 from systems.check import check_command_line, tidy
 from systems.run_folder import FinishedError, Interrupted, RunFolder
 
 CONF = Path(__file__).resolve().parent / "conf"
-DONE, BUG, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 log = logging.getLogger("systems")
 codes: list[int] = []  # one per job of this command: Hydra keeps to itself what a job returns
 
@@ -51,8 +51,11 @@ def outcome(config: DictConfig) -> int:
         if wrong:
             _complain(wrong)
             return WRONG_INPUT
+        if isinstance(error, FailedError):
+            _complain(error)
+            return FAILED
         log.exception("This is a bug in fourview:")
-        return BUG
+        return FAILED
     return DONE
 
 
@@ -83,7 +86,7 @@ def _user_error(error: BaseException | None) -> UserError | None:
     return error
 
 
-def _complain(error: UserError) -> None:
+def _complain(error: UserError | FailedError) -> None:
     print(f"fourview: {error}", file=sys.stderr, flush=True)
 
 

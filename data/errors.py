@@ -1,5 +1,9 @@
-"""The one exception that means "the user's input is wrong": launch prints it as one sentence and exits with 2."""
+"""What a user is told instead of a traceback."""
 
 
 class UserError(Exception):
-    """Names the key, the value and the way out."""
+    """The user's choice is wrong: the message names the key, the value and the way out. Exit code 2."""
+
+
+class FailedError(Exception):
+    """The choice was right, and the result is not there: the message says why, and what may help. Exit code 1."""

@@ -1,4 +1,4 @@
-"""Where matter is: points to density, colour features and normals."""
+"""Where matter is, and the features that become its colour: fields of density, and surfaces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from data.ranges import NonNegativeInt, PositiveFloat, PositiveInt, ThreeOrMore
 from models.hashgrid import HashGrid
+from models.isosurface import isosurface
 from models.mlp import MLP
+from models.triangles import Triangles
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,23 @@ class FieldSample:
 
 @runtime_checkable
 class Geometry(Protocol):
-    radius: float  # nothing exists outside the sphere |x| <= radius
+    """What every renderer, and the export, can do with an object. Nothing exists where |x| > radius."""
+
+    radius: float
+
+    def features(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n f"]:
+        """What the material turns into colour."""
+        ...
+
+    def isosurface(self, resolution: int, threshold: float | None = None) -> Triangles:
+        """The object's surface. resolution: points along an edge of the box around it, threshold: of its density (None:
+        found), where there is a choice. EmptySurfaceError if there is none."""
+        ...
+
+
+@runtime_checkable
+class DensityField(Geometry, Protocol):
+    """A geometry that rays can be marched through."""
 
     def encode(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
         """What the geometry wants to be told again when it is asked about the same points: saves looking it up."""
@@ -34,6 +52,15 @@ class Geometry(Protocol):
     def __call__(
         self, x: Float[Tensor, "n 3"], with_normal: bool = False, code: Float[Tensor, "n c"] | None = None
     ) -> FieldSample: ...
+
+
+@runtime_checkable
+class SurfaceField(Geometry, Protocol):
+    """A geometry that can be rasterised."""
+
+    def surface(self) -> Triangles:
+        """The surface as it is now, differentiable in the parameters."""
+        ...
 
 
 @runtime_checkable
@@ -105,6 +132,13 @@ class ImplicitVolume(nn.Module):
         features = raw[:, 1:] if self.feature_network is None else self.feature_network(code)
         normal = self.normal(x) if with_normal else None
         return FieldSample(self._activate(raw[:, 0], x), features, normal)
+
+    def features(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n f"]:
+        return self(x).features
+
+    def isosurface(self, resolution: int, threshold: float | None = None) -> Triangles:
+        device = next(self.parameters()).device
+        return isosurface(self.density, self.radius, resolution, threshold, device)
 
     def normal(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """n = -grad density / |grad density|, the gradient by central differences of step `normal_step`."""

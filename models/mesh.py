@@ -15,10 +15,7 @@ from torch import Tensor
 
 from models.geometry import Geometry
 from models.materials import Material
-
-
-class EmptyMeshError(ValueError):
-    """The field holds nothing opaque."""
+from models.triangles import Triangles
 
 
 @dataclass(frozen=True)
@@ -51,66 +48,30 @@ class Mesh:
 def extract_mesh(
     geometry: Geometry, material: Material, resolution: int = 128, threshold: float | None = None, floater: float = 0.05
 ) -> Mesh:
-    """Marching cubes where density = threshold (None: `silhouette_threshold`), on resolution^3 points.
-
-    Between the points the opacity of a cell is interpolated: unlike density, it does not grow without bound inside.
-    Pieces smaller than `floater` times the volume of the largest are dropped; cavities that no ray can see are filled.
-    """
-    from skimage.measure import marching_cubes
-
-    density = _sample_density(geometry, resolution)
-    spacing = 2 * geometry.radius / (resolution - 1)
-    level = silhouette_threshold(density, spacing) if threshold is None else threshold
-    solid = _clean(density.cpu().numpy(), level, floater)
-    alpha, alpha_level = 1 - np.exp(-solid * spacing), 1 - math.exp(-level * spacing)
-    vertices, faces, _, _ = marching_cubes(alpha, alpha_level, spacing=(spacing,) * 3, gradient_direction="ascent")
-    points = torch.from_numpy(vertices.astype(np.float32)) - geometry.radius
-    parts = points.to(density.device).split(2**16)
-    colors = torch.cat([material.albedo(geometry(part).features) for part in parts]).cpu()
-    return Mesh(points, torch.from_numpy(faces.astype(np.int64)), colors)
+    """The surface of the object, with its colours at the vertices, without what nobody wants (`clean`)."""
+    surface = clean(geometry.isosurface(resolution, threshold), floater)
+    colors = torch.cat([material.albedo(geometry.features(part)) for part in surface.vertices.split(2**16)])
+    return Mesh(surface.vertices.cpu(), surface.faces.cpu(), colors.cpu())
 
 
-def _sample_density(geometry: Geometry, resolution: int) -> Float[Tensor, "x y z"]:
-    """Zero on the sphere that bounds the scene and beyond, where rays do not look: every surface closes."""
-    device = next(geometry.parameters()).device if isinstance(geometry, torch.nn.Module) else torch.device("cpu")
-    axis = torch.linspace(-geometry.radius, geometry.radius, resolution, device=device)
-    points = torch.cartesian_prod(axis, axis, axis)
-    density = torch.cat([geometry.density(part) for part in points.split(2**16)])
-    density = torch.where(points.norm(dim=-1) < geometry.radius * (1 - 1e-4), density, 0.0)
-    return density.view(resolution, resolution, resolution)
+def clean(surface: Triangles, floater: float) -> Triangles:
+    """Without pieces smaller than `floater` times the volume of the largest, and without cavities, which no ray can
+    see: their surfaces look outward from the matter, that is, inward, and have negative volumes."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-
-def silhouette_threshold(density: Float[Tensor, "x y z"], spacing: float) -> float:
-    """The density whose isosurface has the outline that pictures of the field have, seen along the three axes.
-
-    A pixel is inside the picture's outline if its opacity 1 - exp(-sum density dx) exceeds 1/2, and inside the
-    isosurface's if the greatest density on its ray exceeds the threshold. Returned: the (geometric) middle of the
-    thresholds whose IoU is best. Fog too thin to see does not count, unlike in a mean of the density.
-    """
-    opaque = torch.cat([(1 - torch.exp(-density.sum(dim=axis) * spacing) > 0.5).flatten() for axis in range(3)])
-    if not opaque.any():
-        raise EmptyMeshError("the field is transparent everywhere: train longer, or lower the opacity losses")
-    peak = torch.cat([density.amax(dim=axis).flatten() for axis in range(3)])
-    lowest, highest = (peak[opaque].min() / 2).log(), peak.max().log()
-    candidates = torch.linspace(0, 1, 129, device=density.device)[:-1] * (highest - lowest) + lowest
-    outlines = peak > candidates.exp()[:, None]
-    iou = (outlines & opaque).sum(dim=1) / (outlines | opaque).sum(dim=1)
-    return candidates[iou >= iou.max() - 0.005].mean().exp().item()
-
-
-def _clean(density: Float[np.ndarray, "x y z"], level: float, floater: float) -> Float[np.ndarray, "x y z"]:
-    """Without small pieces, without cavities."""
-    from skimage.measure import label
-
-    inside = density > level
-    if not inside.any():
-        raise EmptyMeshError(f"no density exceeds the threshold {level:.3g}; the greatest is {density.max():.3g}")
-    pieces = label(inside, connectivity=3)
-    sizes = np.bincount(pieces.flat)[1:]
-    small = np.flatnonzero(sizes < floater * sizes.max()) + 1
-    density = np.where(np.isin(pieces, small), 0, density)
-    hollow = label(density <= level, connectivity=1)
-    return np.where((hollow > 0) & (hollow != hollow[0, 0, 0]), 2 * level, density)
+    a, b, c = surface.vertices[surface.faces].double().unbind(dim=1)
+    volume = (a * torch.linalg.cross(b, c)).sum(dim=-1).cpu().numpy()
+    faces, size = surface.faces.cpu().numpy(), len(surface.vertices)
+    edges = np.concatenate([faces[:, :2], faces[:, 1:]])
+    _, piece = connected_components(coo_array((np.ones(len(edges)), edges.T), shape=(size, size)), directed=False)
+    volumes = np.bincount(piece[faces[:, 0]], weights=volume)
+    kept = faces[(volumes >= floater * volumes.max())[piece[faces[:, 0]]]]
+    used, faces = np.unique(kept, return_inverse=True)
+    device = surface.faces.device
+    return Triangles(
+        surface.vertices[torch.from_numpy(used).to(device)], torch.from_numpy(faces).view(-1, 3).to(device)
+    )
 
 
 def linear_from_srgb(color: Float[Tensor, "v 3"]) -> Float[Tensor, "v 3"]:

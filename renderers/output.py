@@ -11,6 +11,7 @@ from torch import Tensor
 
 from data.cameras import Cameras
 from models.scene import Scene
+from models.triangles import Triangles
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class RenderOutput:
     opacity: Float[Tensor, "b h w 1"]
     depth: Float[Tensor, "b h w 1"]  # sum of weight * t, not normalised
     normal: Float[Tensor, "b h w 3"] | None
-    samples: RaySamples | None  # None where gradients are off
+    samples: RaySamples | None = None  # of a volume, where gradients are on
+    surface: Triangles | None = None  # of what was rasterised
 
 
 @runtime_checkable

@@ -9,8 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data.cameras import Cameras
+from data.errors import UserError
 from data.ranges import Fraction, PositiveInt
 from models.backends import Backend
+from models.geometry import DensityField
 from models.materials import Light
 from models.scene import Scene
 from renderers.kernels import choose_kernels
@@ -61,8 +63,10 @@ class Volume(nn.Module):
         self._kernels = choose_kernels(backend)
 
     def update(self, step: int, scene: Scene, rng: torch.Generator) -> None:
+        field = _field(scene)
+
         def alpha(x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
-            return -torch.expm1(-scene.geometry.density(x) * self.step)
+            return -torch.expm1(-field.density(x) * self.step)
 
         self.occupancy.update(step, alpha, rng)
 
@@ -99,7 +103,7 @@ class Volume(nn.Module):
         segments, code = self._visible(scene, rays)
         directions = rays.directions.index_select(0, segments.ray)
         points = _points(rays, segments)
-        field = scene.geometry(points, with_normal=self.normals or light.diffuse > 0, code=code)
+        field = _field(scene)(points, with_normal=self.normals or light.diffuse > 0, code=code)
         color = scene.material(field.features, points, field.normal, light.on(rays.image.index_select(0, segments.ray)))
         t = segments.t_middle[:, None]
         values = [color, torch.ones_like(t), t] + ([] if field.normal is None else [field.normal])
@@ -117,13 +121,20 @@ class Volume(nn.Module):
         segments = kernels.march(
             rays.origins, rays.directions, rays.jitter, self.occupancy.occupied, self.radius, self.step
         )
-        points = _points(rays, segments)
-        code = scene.geometry.encode(points)
-        density = scene.geometry.density(points, code)
+        points, field = _points(rays, segments), _field(scene)
+        code = field.encode(points)
+        density = field.density(points, code)
         threshold = min(self.alpha_threshold, self.occupancy.alpha.mean().item())
         keep = kernels.visible(density, segments, threshold, self.stop_below)
         # Codes come point by point or feature by feature in memory: rows of the transpose stay together
         return segments[keep], code.t().index_select(1, keep.nonzero()[:, 0]).t()
+
+
+def _field(scene: Scene) -> DensityField:
+    if not isinstance(scene.geometry, DensityField):
+        kind = type(scene.geometry).__name__
+        raise UserError(f"geometry._target_: {kind} has no density to march through: say renderer=dmtet, or nerf")
+    return scene.geometry
 
 
 def _points(rays: _Rays, segments: Segments) -> Float[Tensor, "s 3"]:

@@ -12,7 +12,8 @@ from data.cameras import Cameras
 from data.errors import UserError
 from data.ranges import PositiveFloat, PositiveInt
 from data.samplers import turntable
-from models.mesh import EmptyMeshError, Mesh, extract_mesh
+from models.mesh import Mesh, extract_mesh
+from models.triangles import EmptySurfaceError
 from systems.page import write_page
 from systems.pictures import frames, write_row, write_video
 from systems.progress import Progress
@@ -81,7 +82,7 @@ class Report(Callback):
         """None, and a word about it, for a scene without a surface: the rest of the report shows why."""
         try:
             return extract_mesh(system.scene.geometry, system.scene.material, self.mesh_resolution)
-        except EmptyMeshError as error:
+        except EmptySurfaceError as error:
             log.warning("There is no mesh.glb: %s", error)
             return None
 

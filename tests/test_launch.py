@@ -151,7 +151,7 @@ def test_job_that_fails_leaves_the_sweep_running_and_the_exit_code_tells(
 
     monkeypatch.setattr(launch, "run", fails_first)
     monkeypatch.setattr(sys, "argv", ["launch.py", *run.overrides, PROMPT, "seed=0,1", "-m"])
-    assert launch.main() == (launch.WRONG_INPUT if isinstance(failure, UserError) else launch.BUG)
+    assert launch.main() == (launch.WRONG_INPUT if isinstance(failure, UserError) else launch.FAILED)
     assert seeds == [0, 1]
 
 

@@ -9,8 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.geometry import FieldSample
+from models.isosurface import isosurface
 from models.materials import Albedo
-from models.mesh import EmptyMeshError, Mesh, extract_mesh, linear_from_srgb
+from models.mesh import Mesh, extract_mesh, linear_from_srgb
+from models.triangles import EmptySurfaceError, Triangles
 
 
 @dataclass
@@ -36,9 +38,14 @@ class Balls:
         inside = inside * (x.norm(dim=-1) >= self.hollow)
         return self.fog + self.solid * inside
 
+    def features(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        return torch.where(x[:, :1] > 0, 20.0, -20.0).expand(-1, 3)
+
+    def isosurface(self, resolution: int, threshold: float | None = None) -> Triangles:
+        return isosurface(self.density, self.radius, resolution, threshold, torch.device("cpu"))
+
     def __call__(self, x: Float[Tensor, "n 3"], with_normal: bool = False, code: Tensor | None = None) -> FieldSample:
-        features = torch.where(x[:, :1] > 0, 20.0, -20.0).expand(-1, 3)
-        return FieldSample(self.density(x), features, None)
+        return FieldSample(self.density(x), self.features(x), None)
 
 
 def mesh(**balls: object) -> Mesh:
@@ -101,9 +108,9 @@ def test_matter_at_the_boundary_is_closed() -> None:
 
 @pytest.mark.parametrize("density", [0.0, 0.01])
 def test_an_empty_field_says_so(density: float) -> None:
-    with pytest.raises(EmptyMeshError, match="transparent"):
+    with pytest.raises(EmptySurfaceError, match="transparent"):
         mesh(solid=density)
-    with pytest.raises(EmptyMeshError, match="threshold"):
+    with pytest.raises(EmptySurfaceError, match="threshold"):
         extract_mesh(Balls(solid=density), Albedo(), resolution=16, threshold=1.0)
 
 

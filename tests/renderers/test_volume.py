@@ -10,8 +10,10 @@ from models.backends import Backend
 from models.backgrounds import RandomBackground, SolidBackground
 from models.geometry import BlobMagic3D, FieldSample, ImplicitVolume
 from models.hashgrid import HashGrid
+from models.isosurface import isosurface
 from models.materials import Albedo, DiffusePointLight
 from models.scene import Scene
+from models.triangles import Triangles
 from renderers.occupancy import OccupancyGrid
 from renderers.output import Renderer, RenderOutput
 from renderers.volume import Volume
@@ -31,6 +33,12 @@ class RedBall(nn.Module):
 
     def density(self, x: Float[Tensor, "n 3"], code: Tensor | None = None) -> Float[Tensor, "n"]:
         return 1e4 * ((x - self.center).norm(dim=-1) < 0.3)
+
+    def features(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        return self(x).features
+
+    def isosurface(self, resolution: int, threshold: float | None = None) -> Triangles:
+        return isosurface(self.density, self.radius, resolution, threshold, torch.device("cpu"))
 
     def forward(self, x: Float[Tensor, "n 3"], with_normal: bool = False, code: Tensor | None = None) -> FieldSample:
         normal = nn.functional.normalize(x - self.center, dim=-1) if with_normal else None

@@ -1,0 +1,40 @@
+"""Surfaces as triangles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from data.errors import FailedError
+
+
+class EmptySurfaceError(FailedError):
+    """There is nothing opaque: no surface to take."""
+
+
+@dataclass(frozen=True)
+class Triangles:
+    """World axes (z up, +x front), counter-clockwise faces seen from outside. Vertices may carry gradients."""
+
+    vertices: Float[Tensor, "v 3"]
+    faces: Int[Tensor, "f 3"]
+
+    @property
+    def volume(self) -> float:
+        """Signed: positive where faces look outward."""
+        a, b, c = self.vertices.detach()[self.faces].double().unbind(dim=1)
+        return (a * torch.linalg.cross(b, c)).sum().item() / 6
+
+    def face_normals(self) -> Float[Tensor, "f 3"]:
+        """Outward, twice the face's area long."""
+        a, b, c = self.vertices[self.faces].unbind(dim=1)
+        return torch.linalg.cross(b - a, c - a)
+
+    def vertex_normals(self) -> Float[Tensor, "v 3"]:
+        """Unit length: the faces' around a vertex, weighted by their areas; 0 at a vertex of no face."""
+        corners = self.face_normals().repeat_interleave(3, dim=0)
+        return normalize(torch.zeros_like(self.vertices).index_add(0, self.faces.flatten(), corners), dim=-1)
