@@ -38,7 +38,7 @@ def toy(caption: str, resolution: int = 48) -> Triangles:
     axis = np.linspace(-0.6, 0.6, resolution)
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     level = np.min([_level(part, points) for part in build(parse(caption))], axis=0)
-    vertices, faces, _, _ = marching_cubes(level, 0.0, spacing=(axis[1] - axis[0],) * 3, gradient_direction="ascent")
+    vertices, faces, _, _ = marching_cubes(level, 0.0, spacing=(axis[1] - axis[0],) * 3, gradient_direction="descent")
     return Triangles(torch.from_numpy(vertices.astype(np.float32)) - 0.6, torch.from_numpy(faces.astype(np.int64)))
 
 
