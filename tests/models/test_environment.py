@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -43,7 +44,7 @@ def test_irradiance_of_a_sky_that_brightens_upward_is_known(rng: torch.Generator
 
 
 def test_irradiance_of_half_a_sphere_is_near_the_truth() -> None:
-    """L = 1 above the horizon gives E = pi (1 + n . z) / 2: nine harmonics are within 1 % of pi (their known limit)."""
+    """L = 1 above the horizon gives E = pi (1 + n . z) / 2: nine harmonics are within 3 % of pi."""
     direction, _ = cells(32, 64)
     angle = torch.linspace(0, math.pi, 50)
     normal = torch.stack([angle.sin(), torch.zeros(50), angle.cos()], dim=-1)
@@ -67,7 +68,7 @@ def test_rougher_is_blurrier() -> None:
     contrast = [
         environment.reflection(seen, torch.full((len(seen),), r)).std(dim=0).mean() for r in torch.linspace(0, 1, 11)
     ]
-    assert all(first > second for first, second in zip(contrast, contrast[1:], strict=False))
+    assert all(first > second for first, second in pairwise(contrast))
 
 
 def test_a_lamp_is_where_it_was_put() -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,15 +8,20 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from models.backgrounds import LearnedBackground, RandomBackground, SolidBackground
-from models.geometry import BlobMagic3D, ImplicitVolume
+from models.color import srgb_from_linear
+from models.environment import studio
+from models.geometry import BlobMagic3D, FieldSample, ImplicitVolume
 from models.hashgrid import HashGrid
 from models.materials import Albedo, DiffusePointLight, Material
+from models.physically_based import PhysicallyBased
 from models.scene import Scene
 from models.triangles import Triangles
+from renderers.occupancy import OccupancyGrid
 from renderers.output import Renderer
 from renderers.raster import Raster
 from renderers.volume import Volume
 from tests.renderers.shapes import ball, box, views
+from tests.renderers.test_volume import RedBall
 from tests.renderers.test_volume import trainable as volume_scene
 
 RADIUS = 0.5
@@ -41,6 +47,23 @@ class Shell(nn.Module):
 
     def isosurface(self, resolution: int, threshold: float | None = None) -> Triangles:
         return self.surface()
+
+
+class Chrome(RedBall):
+    """Of one look, as a volume and as a surface."""
+
+    def __init__(self, fixed: Triangles, look: Float[Tensor, "f"]) -> None:
+        super().__init__()
+        self.fixed, self.look = fixed, look
+
+    def surface(self) -> Triangles:
+        return self.fixed
+
+    def features(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n f"]:
+        return self.look.expand(len(x), -1)
+
+    def forward(self, x: Float[Tensor, "n 3"], with_normal: bool = False, code: Tensor | None = None) -> FieldSample:
+        return replace(super().forward(x, with_normal), features=self.features(x))
 
 
 def scene(surface: Triangles | None = None, material: Material | None = None, **options) -> Scene:
@@ -91,6 +114,39 @@ def test_a_lit_ball_is_bright_in_the_middle_and_dark_at_its_rim() -> None:
     red = Raster()(lit, views(1, 49)).rgb[0, 24, :, 0]
     seen = red[red > 0]
     assert red[24] > 0.95 and seen[0] < 0.6 and seen[-1] < 0.6
+
+
+def test_a_textureless_render_shows_the_shape_alone_and_an_unlit_one_the_colour_alone(rng: torch.Generator) -> None:
+    """The schedules of DreamFusion and MVDream set these probabilities."""
+    shown, cameras = scene(material=DiffusePointLight(textureless_probability=1.0)), views(4, 24)
+    material, inside = shown.material, distances(cameras) < 0.4
+    material.diffuse_probability = 1.0
+    white = Raster()(shown, cameras, rng).rgb[inside]
+    torch.testing.assert_close(white, white[:, :1].expand(-1, 3))
+    assert white.std() > 0.05
+    material.textureless_probability, material.soft_shading = 0.0, True
+    soft = Raster()(shown, cameras, rng).rgb[inside]
+    assert soft[:, 0].std() > 0.01 and soft[:, 1:].max() < 1e-3
+    material.diffuse_probability = 0.0
+    torch.testing.assert_close(Raster()(shown, cameras, rng).rgb[inside], torch.tensor([[1.0, 0, 0]]).expand_as(soft))
+
+
+@pytest.mark.parametrize("renderer", [Raster, lambda: Volume(OccupancyGrid())])
+def test_either_renderer_shows_a_chrome_ball_what_is_around_it(renderer: Callable[[], Renderer]) -> None:
+    """Against the mirror direction of the ball of radius 0.3, computed here."""
+    material, cameras = PhysicallyBased(studio(), least_roughness=0.0), views(1, 49)
+    chrome = torch.tensor([20.0, 20.0, 20.0, -20.0, 20.0])
+    geometry = Chrome(ball(5, 0.3), chrome)
+    picture = renderer()(Scene(geometry, material, SolidBackground()), cameras).rgb[0]
+    rays, inside = cameras.rays(), distances(cameras)[0] < 0.22
+    origin, direction = rays.origins[0][inside], rays.directions[0][inside]
+    along = -(origin * direction).sum(dim=-1, keepdim=True)
+    point = origin + (along - (0.09 - distances(cameras)[0][inside][:, None] ** 2).sqrt()) * direction
+    normal = nn.functional.normalize(point, dim=-1)
+    mirror = direction - 2 * (direction * normal).sum(dim=-1, keepdim=True) * normal
+    expected = srgb_from_linear(material.environment.reflection(mirror, torch.zeros(len(mirror))))
+    assert expected.std() > 0.1
+    assert (picture[inside] - expected).abs().mean() < 0.03
 
 
 def test_features_are_evaluated_where_something_is_seen_and_nowhere_else() -> None:
