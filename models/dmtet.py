@@ -65,7 +65,11 @@ class Tetrahedra(nn.Module):
         return self.places() + torch.where(self.boundary[:, None], 0.0, REACH * self.cell * step)
 
     def surface(self) -> Triangles:
-        return marching_tetrahedra(self.moved(), self.distances(), self.tets)
+        """With gradients on, EmptySurfaceError if there is none: nothing could be learned any more."""
+        surface = marching_tetrahedra(self.moved(), self.distances(), self.tets)
+        if torch.is_grad_enabled() and not len(surface.faces):
+            raise _nothing_inside()
+        return surface
 
     def crossings(self) -> Float[Tensor, "e 2"]:
         """The signed distances, in cells, at both ends of each edge along which they change sign."""
@@ -82,10 +86,7 @@ class Tetrahedra(nn.Module):
         """Its own surface, whatever the arguments."""
         surface = self.surface()
         if not len(surface.faces):
-            raise EmptySurfaceError(
-                "no vertex of the tetrahedra is inside: lower system.learning_rates.geometry.sdf, or start from a"
-                " larger shape"
-            )
+            raise _nothing_inside()
         return surface
 
     @torch.no_grad()
@@ -97,6 +98,13 @@ class Tetrahedra(nn.Module):
         self.low, self.high = low.clamp(min=-self.radius), high.clamp(max=self.radius)
         self.sdf.copy_(signed_distance(self.places(), surface))
         self.deformation.zero_()
+
+
+def _nothing_inside() -> EmptySurfaceError:
+    return EmptySurfaceError(
+        "no vertex of the tetrahedra is inside the object any more: lower system.learning_rates.geometry.sdf or"
+        " system.losses, or start from a larger shape"
+    )
 
 
 def _box(points: Float[Tensor, "n 3"], margin: Fraction = 0.1) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
