@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from models.cleaning import clean
 from models.geometry import Geometry
 from models.materials import Material
-from models.triangles import Triangles
 
 
 @dataclass(frozen=True)
@@ -52,26 +52,6 @@ def extract_mesh(
     surface = clean(geometry.isosurface(resolution, threshold), floater)
     colors = torch.cat([material.albedo(geometry.features(part)) for part in surface.vertices.split(2**16)])
     return Mesh(surface.vertices.cpu(), surface.faces.cpu(), colors.cpu())
-
-
-def clean(surface: Triangles, floater: float) -> Triangles:
-    """Without pieces smaller than `floater` times the volume of the largest, and without cavities, which no ray can
-    see: their surfaces look outward from the matter, that is, inward, and have negative volumes."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    a, b, c = surface.vertices[surface.faces].double().unbind(dim=1)
-    volume = (a * torch.linalg.cross(b, c)).sum(dim=-1).cpu().numpy()
-    faces, size = surface.faces.cpu().numpy(), len(surface.vertices)
-    edges = np.concatenate([faces[:, :2], faces[:, 1:]])
-    _, piece = connected_components(coo_array((np.ones(len(edges)), edges.T), shape=(size, size)), directed=False)
-    volumes = np.bincount(piece[faces[:, 0]], weights=volume)
-    kept = faces[(volumes >= floater * volumes.max())[piece[faces[:, 0]]]]
-    used, faces = np.unique(kept, return_inverse=True)
-    device = surface.faces.device
-    return Triangles(
-        surface.vertices[torch.from_numpy(used).to(device)], torch.from_numpy(faces).view(-1, 3).to(device)
-    )
 
 
 def linear_from_srgb(color: Float[Tensor, "v 3"]) -> Float[Tensor, "v 3"]:
