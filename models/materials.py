@@ -41,6 +41,10 @@ class Material(Protocol):
         """The unlit colour in [0, 1], sRGB."""
         ...
 
+    def roughness_metallic(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 2"] | None:
+        """In [0, 1], linear; None: the exported object shines by itself, with its albedo."""
+        ...
+
     def __call__(
         self,
         features: Float[Tensor, "n f"],
@@ -58,6 +62,9 @@ class Albedo(nn.Module):
 
     def albedo(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 3"]:
         return torch.sigmoid(features[:, :3])
+
+    def roughness_metallic(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 2"] | None:
+        return None
 
     def forward(
         self,
@@ -115,6 +122,9 @@ class DiffusePointLight(nn.Module):
 
     def albedo(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 3"]:
         return torch.sigmoid(features[:, :3])
+
+    def roughness_metallic(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 2"] | None:
+        return None
 
     def forward(
         self,

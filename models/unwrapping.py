@@ -49,13 +49,12 @@ def unwrap(surface: Triangles, size: int, seconds: float) -> Unwrapped:
 def charts(surface: Triangles, size: int, seconds: float) -> Unwrapped:
     """By xatlas, in a process of its own, which is killed after `seconds`."""
     given = io.BytesIO()
-    vertices, faces = surface.vertices.detach().cpu().numpy(), surface.faces.cpu().numpy()
-    padding = max(2, size // 256)
-    np.savez(given, vertices=vertices, faces=faces.astype(np.uint32), size=size, padding=padding)
+    triangles = surface.faces.cpu().numpy().astype(np.uint32)
+    np.savez(given, vertices=surface.vertices.cpu().numpy(), faces=triangles, size=size, padding=max(2, size // 256))
     command = [sys.executable, "-P", str(PROGRAM)]
     done = subprocess.run(command, input=given.getvalue(), capture_output=True, timeout=seconds, check=True)
     found = np.load(io.BytesIO(done.stdout))
-    if not np.array_equal(found["vertex"][found["faces"]], faces):
+    if not np.array_equal(found["vertex"][found["faces"]], triangles):
         raise ValueError("other faces than it was given")
     vertex, faces, uv = (torch.from_numpy(found[name]).to(surface.faces.device) for name in ("vertex", "faces", "uv"))
     return Unwrapped(vertex, uv, faces, size, "xatlas")
@@ -73,16 +72,16 @@ def grid(surface: Triangles, size: int) -> Unwrapped:
     low = np.stack([index % side, index // side], axis=1) * cell + 0.75
     high = low + cell - 1.5
     corners = np.stack([low, np.c_[high[:, 0], low[:, 1]], np.c_[low[:, 0], high[:, 1]], high], axis=1)
-    faces = surface.faces.cpu().numpy()
+    triangles = surface.faces.cpu().numpy()
     paired = second[:, 0] >= 0
-    vertex = np.concatenate([_rotated(faces, first), np.zeros((len(first), 1), np.int64)], axis=1)
-    vertex[paired, 3] = _rotated(faces, second[paired])[:, 0]
+    corner = np.concatenate([_rotated(triangles, first), np.zeros((len(first), 1), np.int64)], axis=1)
+    corner[paired, 3] = _rotated(triangles, second[paired])[:, 0]
     used = np.c_[np.ones((len(first), 3), bool), paired]
     number = np.cumsum(used).reshape(-1, 4) - 1
-    result = np.empty_like(faces)
+    result = np.empty_like(triangles)
     _put(result, first, number[:, [0, 1, 2]])
     _put(result, second[paired], number[paired][:, [3, 2, 1]])
-    parts = (vertex[used], (corners[used] / size).astype(np.float32), result)
+    parts = (corner[used], (corners[used] / size).astype(np.float32), result)
     vertex, uv, faces = (torch.from_numpy(part).to(surface.faces.device) for part in parts)
     return Unwrapped(vertex, uv, faces, size, "grid")
 
@@ -100,7 +99,7 @@ def pairs(surface: Triangles) -> tuple[Int[np.ndarray, "p 2"], Int[np.ndarray, "
     one, other = order[:-1], order[1:]
     same = (start[one] == end[other]) & (end[one] == start[other])
     edges = np.stack([order[:-1], order[1:]], axis=1)[same]
-    edges = edges[np.argsort(-length.detach().cpu().numpy().reshape(-1)[edges[:, 0]], kind="stable")]
+    edges = edges[np.argsort(-length.cpu().numpy().reshape(-1)[edges[:, 0]], kind="stable")]
     mate = np.full(len(faces), -1)
     while len(edges):
         best = np.full(len(faces), len(edges))

@@ -34,8 +34,12 @@ def write_whole_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
 
 
 def write_row(path: Path, images: list[UInt8[np.ndarray, "h w 3"]]) -> None:
+    write_rows(path, [images])
+
+
+def write_rows(path: Path, rows: list[list[UInt8[np.ndarray, "h w 3"]]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    iio.imwrite(path, np.concatenate(images, axis=1))
+    iio.imwrite(path, np.concatenate([np.concatenate(row, axis=1) for row in rows]))
 
 
 def write_video(path: Path, images: list[UInt8[np.ndarray, "h w 3"]], fps: int) -> None:
