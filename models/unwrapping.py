@@ -32,6 +32,7 @@ class Unwrapped:
     faces: Int[Tensor, "f 3"]
     size: int  # texels along an edge of the texture
     by: Literal["xatlas", "grid"]
+    owner: Int[Tensor, "s s"] | None = None  # the face that each texel is of, -1 for none; None: the one drawn there
 
 
 def unwrap(surface: Triangles, size: int, seconds: float) -> Unwrapped:
@@ -83,7 +84,21 @@ def grid(surface: Triangles, size: int) -> Unwrapped:
     _put(result, second[paired], number[paired][:, [3, 2, 1]])
     parts = (corner[used], (corners[used] / size).astype(np.float32), result)
     vertex, uv, faces = (torch.from_numpy(part).to(surface.faces.device) for part in parts)
-    return Unwrapped(vertex, uv, faces, size, "grid")
+    owner = torch.from_numpy(_owners(first, second, cell, size)).to(surface.faces.device)
+    return Unwrapped(vertex, uv, faces, size, "grid", owner)
+
+
+def _owners(
+    first: Int[np.ndarray, "p 2"], second: Int[np.ndarray, "p 2"], cell: int, size: int
+) -> Int[np.ndarray, "s s"]:
+    """Texels beyond the diagonal of a cell are the second face's, if there is one: a cell is covered up to its rim."""
+    side = math.ceil(math.sqrt(len(first)))
+    row, column = np.indices((size, size))
+    index = row // cell * side + column // cell
+    inside = (row // cell < side) & (column // cell < side) & (index < len(first))
+    index = np.where(inside, index, 0)
+    beyond = (row % cell + column % cell >= cell - 1) & (second[index, 0] >= 0)
+    return np.where(inside, np.where(beyond, second[index, 0], first[index, 0]), -1)
 
 
 def pairs(surface: Triangles) -> tuple[Int[np.ndarray, "p 2"], Int[np.ndarray, "p 2"]]:

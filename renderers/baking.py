@@ -60,7 +60,9 @@ def bake(
     """Channels as in `_channels`. Texels of a face show the point in the face, those close by the point where they
     would be in its plane, so that both sides of a seam agree under any filter; all others repeat the nearest, so that
     minified textures do not bleed."""
-    face = kernels.visible(_projected(unwrapped), unwrapped.faces, unwrapped.size, unwrapped.size)[0]
+    face = unwrapped.owner
+    if face is None:
+        face = kernels.visible(_projected(unwrapped), unwrapped.faces, unwrapped.size, unwrapped.size)[0]
     texels = _texels(face, padding=max(2, unwrapped.size // 256))
     points, normals = _places(surface, unwrapped, face, texels)
     colors = torch.cat([look(scene, *part) for part in zip(points.split(PART), normals.split(PART), strict=True)])
