@@ -79,7 +79,8 @@ class Tetrahedra(nn.Module):
         return nn.functional.embedding(ends, distances[:, None])[..., 0] / self.cell.max()
 
     def features(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n f"]:
-        return self.field.features(x)
+        """Without a gradient in x: outlines and shading move the surface, the colours of places do not."""
+        return self.field.features(x.detach())
 
     @torch.no_grad()
     def isosurface(self, resolution: int, threshold: float | None = None) -> Triangles:
