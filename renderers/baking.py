@@ -60,9 +60,7 @@ def bake(
     """Channels as in `_channels`. Texels of a face show the point in the face, those close by the point where they
     would be in its plane, so that both sides of a seam agree under any filter; all others repeat the nearest, so that
     minified textures do not bleed."""
-    face = unwrapped.owner
-    if face is None:
-        face = kernels.visible(_projected(unwrapped), unwrapped.faces, unwrapped.size, unwrapped.size)[0]
+    face = _drawn(unwrapped, kernels) if unwrapped.owner is None else unwrapped.owner
     texels = _texels(face, padding=max(2, unwrapped.size // 256))
     points, normals = _places(surface, unwrapped, face, texels)
     colors = torch.cat([look(scene, *part) for part in zip(points.split(PART), normals.split(PART), strict=True)])
@@ -71,8 +69,17 @@ def bake(
     return texture[texels.source.unbind(dim=-1)]
 
 
-def _projected(unwrapped: Unwrapped) -> Float[Tensor, "1 u 3"]:
-    return torch.nn.functional.pad(unwrapped.uv * unwrapped.size, (0, 1), value=1.0)[None]
+def _drawn(unwrapped: Unwrapped, kernels: RasterKernels) -> Int[Tensor, "h w"]:
+    """The face at each texel's centre; where there is none, one with a corner in the texel: a chart so small that it
+    meets no centre still has a texel."""
+    size = unwrapped.size
+    projected = torch.nn.functional.pad(unwrapped.uv * size, (0, 1), value=1.0)[None]
+    face = kernels.visible(projected, unwrapped.faces, size, size).flatten()
+    column, row = (unwrapped.uv[unwrapped.faces] * size).long().clamp(0, size - 1).flatten(0, 1).unbind(dim=-1)
+    texel = row * size + column
+    index = torch.arange(len(unwrapped.faces), device=face.device).repeat_interleave(3)
+    free = face[texel] < 0
+    return face.scatter_reduce(0, texel[free], index[free], "amax").view(size, size)
 
 
 @dataclass(frozen=True)
@@ -104,13 +111,15 @@ def _places(
     of = face[texels.covered.unbind(dim=-1)]
     corners = unwrapped.vertex[unwrapped.faces[of]]
     triangle = (unwrapped.uv.double() * unwrapped.size)[unwrapped.faces[of]]
-    at = lambda texel, values: torch.einsum("nk,nkc->nc", _weights(triangle, texel), values[corners])
-    inside, wanted = at(texels.covered, surface.vertices), at(texels.own, surface.vertices)
+    at = lambda weight, values: torch.einsum("nk,nkc->nc", weight, values[corners])
+    within = _weights(triangle, texels.covered).clamp(0, 1)
+    within = within / within.sum(dim=-1, keepdim=True)
+    inside, wanted = at(within, surface.vertices), at(_weights(triangle, texels.own), surface.vertices)
     texel_size = (surface.face_normals().norm(dim=-1).sum() / 2 / (face >= 0).sum()).sqrt()
     limit = 2 * texel_size * (texels.own - texels.covered).to(inside).norm(dim=-1, keepdim=True)
     shift = wanted - inside
     points = inside + shift * (limit / shift.norm(dim=-1, keepdim=True).clamp(min=1e-12)).clamp(max=1)
-    return points, torch.nn.functional.normalize(at(texels.covered, surface.vertex_normals()), dim=-1)
+    return points, torch.nn.functional.normalize(at(within, surface.vertex_normals()), dim=-1)
 
 
 def _weights(triangle: Float[Tensor, "n 3 2"], texel: Int[Tensor, "n 2"]) -> Float[Tensor, "n 3"]:
@@ -118,4 +127,4 @@ def _weights(triangle: Float[Tensor, "n 3 2"], texel: Int[Tensor, "n 2"]) -> Flo
     a, b, c = (triangle - texel.flip(-1)[:, None] - 0.5).unbind(dim=1)
     cross = lambda p, q: p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
     areas = torch.stack([cross(b, c), cross(c, a), cross(a, b)], dim=-1)
-    return (areas / areas.sum(dim=-1, keepdim=True)).float()
+    return (areas / areas.sum(dim=-1, keepdim=True)).nan_to_num(1 / 3, 1 / 3, 1 / 3).float()

@@ -60,7 +60,7 @@ class Report(Callback):
         if trainer.global_step % self.every == 0:
             assert isinstance(pl_module, TextTo3D)
             path = Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png"
-            write_row(path, list(frames(pl_module, self._around(4, self.size // 2))))
+            write_row(path, list(frames(pl_module.look, self._around(4, self.size // 2))))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """metrics.json comes last: its presence says that the run is finished. A scene without a surface has failed,
@@ -69,7 +69,7 @@ class Report(Callback):
         pl_module.to(trainer.strategy.root_device)  # from where Lightning has taken it after the last step
         folder = Path(trainer.default_root_dir)
         log.info("Drawing the turntable and the mesh ...")
-        images = list(frames(pl_module, self._around(self.n_frames, self.size)))
+        images = list(frames(pl_module.look, self._around(self.n_frames, self.size)))
         write_video(folder / "turntable.mp4", images, self.fps)
         rows, empty, asset = [images[:: self.n_frames // self.n_views]], None, None
         quality: dict[str, float | int] = {}
