@@ -53,7 +53,10 @@ def truth_row(prompt: str) -> np.ndarray:
 
 
 def render_row(folder: Path) -> np.ndarray:
-    return np.asarray(Image.open(folder / "views.png").convert("RGB").resize((8 * SIZE, SIZE), Image.Resampling.BOX))
+    """The upper row: below it stands the mesh."""
+    views = Image.open(folder / "views.png").convert("RGB")
+    row = views.crop((0, 0, views.width, views.width // 8))
+    return np.asarray(row.resize((8 * SIZE, SIZE), Image.Resampling.BOX))
 
 
 def faces(seen: np.ndarray, truth: np.ndarray) -> float:

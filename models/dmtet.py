@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.ranges import Fraction, PositiveFloat, PositiveInt
+from models.cleaning import clean
 from models.geometry import Geometry
 from models.marching_tetrahedra import marching_tetrahedra
-from models.mesh import clean
 from models.shapes import Shape, Sphere, read_triangles, signed_distance
 from models.tetrahedra import tetrahedral_grid
 from models.triangles import EmptySurfaceError, Triangles

@@ -11,6 +11,7 @@ from data.errors import UserError
 from systems.past_config import past_config
 
 KEY = "init_from"
+ABOUT = "run"
 FIELD = "geometry.field"  # of a surface: what gives its colours
 
 
@@ -20,6 +21,8 @@ def take_over(config: DictConfig, overridden: Iterable[str] = ()) -> None:
 
     overridden: the keys that the user set.
     """
+    if config.get(ABOUT) is not None:
+        _take_name(config)
     folder = config.get(KEY)
     if folder is None:
         return
@@ -31,6 +34,14 @@ def take_over(config: DictConfig, overridden: Iterable[str] = ()) -> None:
             config.prompt = source.prompt
         if OmegaConf.select(config, FIELD, throw_on_missing=False) is not None:
             _take_field(config, source, overridden)
+
+
+def _take_name(config: DictConfig) -> None:
+    """A job about a run has its prompt and its seed, by which its own folder is found."""
+    if config[ABOUT] == "":
+        raise UserError(f"{ABOUT} is missing: say {ABOUT}=outputs/text_to_3d/..., the folder of the run")
+    source = past_config(config[ABOUT], ABOUT)
+    config.prompt, config.seed = source.prompt, source.seed
 
 
 def _take_field(config: DictConfig, source: DictConfig, overridden: Iterable[str]) -> None:
