@@ -84,7 +84,7 @@ def cameras_one_by_one(cameras: Cameras) -> list[Cameras]:
 
 @pytest.mark.parametrize("shape", SOLIDS)
 def test_a_growing_solid_covers_as_much_more_as_it_should(shape: str) -> None:
-    """To 4 %. Also where parts hide each other, where triangles are smaller than pixels, and the outline's edges belong to triangles that no pixel sees."""
+    """To 4 %. Also where parts hide each other, and where the outline's edges are of triangles that no pixel sees."""
     surface, cameras, size = SOLIDS[shape](), views(4, SIZE), torch.ones((), requires_grad=True)
     smooth(coverage, surface.vertices * size, surface.faces, cameras).mean().backward()
     ahead, behind = (
