@@ -14,9 +14,11 @@ from models.geometry import DensityField, Geometry
 from models.shapes import signed_distance
 
 log = logging.getLogger(__name__)
+LR = 0.01
 PART = 2**16  # points asked at a time
 STEP = 1 / 18  # of the radius: over which opacities are compared, about a sample's length
-SOFTNESS = 1 / 60  # of the radius: the width of a surface that becomes a density
+SOFTNESS = 1 / 60  # of the radius: the width of a surface that becomes a density,
+INWARD = 1.5  # so many widths inside of it: rays that pass by through the soft rim would else add up to an outline
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,12 @@ def imitate(student: DensityField, teacher: Geometry, steps: int = 400, n_points
     rng = torch.Generator().manual_seed(seed)
     lesson = _lesson(teacher, student.radius, n_points, rng)
     matter = (lesson.alpha > 0.01).nonzero()[:, 0]
-    optimiser = torch.optim.Adam(student.parameters(), lr=0.01, betas=(0.9, 0.99), eps=1e-15)
+    optimiser = torch.optim.Adam(student.parameters(), lr=LR, betas=(0.9, 0.99), eps=1e-15)
     for step in range(steps):
         chosen = torch.randint(n_points, (2**13,), generator=rng)
         if len(matter):
             chosen = torch.cat([chosen, matter[torch.randint(len(matter), (2**13,), generator=rng)]])
-        optimiser.param_groups[0]["lr"] = 0.01 * (1 + math.cos(math.pi * step / steps)) / 2
+        optimiser.param_groups[0]["lr"] = LR * (1 + math.cos(math.pi * step / steps)) / 2
         error = _error(student, lesson, chosen)
         optimiser.zero_grad()
         error.backward()
@@ -63,7 +65,7 @@ def _density(teacher: Geometry, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
     if isinstance(teacher, DensityField):
         return teacher.density(x)
     beta = SOFTNESS * teacher.radius
-    distance = signed_distance(x, teacher.isosurface(0))
+    distance = signed_distance(x, teacher.isosurface(0)) + INWARD * beta
     tail = torch.exp(-distance.abs() / beta) / 2
     return torch.where(distance < 0, 1 - tail, tail) / beta
 

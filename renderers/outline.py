@@ -64,7 +64,7 @@ def antialias(
     inner, outer = (torch.cat([getattr(part, name) for part in found]) for name in ("inner", "outer"))
     beyond = torch.cat([part.reach for part in found]) - 0.5
     source, target = torch.where(beyond > 0, inner, outer), torch.where(beyond > 0, outer, inner)
-    share = beyond.abs()
+    share = torch.where(beyond > 0, beyond, -beyond)  # unlike abs(), it has a gradient at 0
     total = image.new_zeros(face.numel()).index_add(0, target, share)
     share = share / total.clamp(min=1).index_select(0, target)  # at a pixel that several edges cross
     flat = image.flatten(0, 2)

@@ -65,7 +65,7 @@ class Raster(nn.Module):
         light = scene.material.light(cameras.position, rng)
         projected = cameras.project(surface.vertices)
         face = kernels.visible(projected.detach(), surface.faces, cameras.height, cameras.width)
-        seen = _seen(surface, projected, face, with_normal=self.normals or light.diffuse > 0)
+        seen = _seen(surface, projected, face, with_normal=self.normals or light.needs_normals)
         features = scene.geometry.features(seen.points)
         color = scene.material(features, seen.points, seen.normal, light.on(seen.image))
         distance = (seen.points - cameras.position.index_select(0, seen.image)).norm(dim=-1, keepdim=True)

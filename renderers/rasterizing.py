@@ -142,7 +142,7 @@ def interpolate(
     pixel = (face.flatten() >= 0).nonzero()[:, 0]
     corner = faces.index_select(0, face.flatten()[pixel]).flatten()
     weight = barycentric.flatten(0, 2).index_select(0, pixel)
-    seen = (values.index_select(0, corner).view(len(pixel), 3, -1) * weight[..., None]).sum(dim=1)
+    seen = (values.index_select(0, corner).view(len(pixel), 3, values.shape[1]) * weight[..., None]).sum(dim=1)
     return values.new_zeros(face.numel(), values.shape[1]).index_copy(0, pixel, seen).view(*face.shape, -1)
 
 
