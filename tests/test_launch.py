@@ -18,12 +18,19 @@ from tests.conftest import Run
 
 ROOT = Path(launch.__file__).parent
 PROMPT = "prompt=a red dog"
-WHOLE = {"job", "system", "network", "budget", "experiment"}  # chosen by an experiment, all at once
+WHOLE = {"job", "system", "network", "budget", "experiment", "field"}  # chosen by others, all at once
 CHOICES = sorted(
     f"{file.parent.name}={file.stem}"
     for file in (ROOT / "conf").glob("*/*.yaml")
     if file.parent.name not in WHOLE and file != ROOT / "conf" / "trainer" / "prior.yaml"
 )
+WITH = {  # what a choice makes sense with
+    "shape": ["renderer=dmtet"],
+    "shape=mesh": ["renderer=dmtet", "shape.path=teapot.glb"],
+    "renderer=texture": ["geometry.path=teapot.glb"],
+}
+AFTER = {"export", "refine"}  # what comes after a run
+EXPERIMENTS = sorted({file.stem for file in (ROOT / "conf" / "experiment").glob("*.yaml")} - AFTER)
 README = (ROOT / "README.md").read_text().splitlines()
 EXAMPLES = [shlex.split(line, comments=True)[2:] for line in README if line.startswith("python launch.py ")]
 
@@ -63,6 +70,9 @@ EXAMPLES = [shlex.split(line, comments=True)[2:] for line in README if line.star
         ("prompt_processor.suffix=' in space'", "'in' or 'space'"),
         ("prompt_processor.negative_prompt=ugly", "has not learned 'ugly'"),
         ("prompt_file=toys.txt", "prompt=a red dog and prompt_file=toys.txt: say one of them"),
+        ("shape=ellipsoid", "shape=...: nothing here takes a shape; another renderer or experiment does"),
+        ("init_from=/nowhere", "init_from=/nowhere is no run folder"),
+        ("experiment=refine", "init_from is missing: say init_from=outputs/text_to_3d/"),
         ("prompt_index=3", "prompt_index=3: of which file? Say prompt_file=FILE"),
     ],
 )
@@ -116,7 +126,7 @@ def test_every_job_of_a_sweep_is_checked_before_the_first_starts(run: Run) -> No
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_passes_the_check(run: Run, choice: str) -> None:
-    run.accepts(PROMPT, choice)
+    run.accepts(PROMPT, choice, *WITH.get(choice, WITH.get(choice.split("=")[0], [])))
 
 
 @pytest.mark.parametrize("arguments", EXAMPLES, ids=" ".join)
@@ -164,7 +174,7 @@ def test_flags_keep_their_values() -> None:
     assert tidy(["-m", "--info", "config", "seed=1,2"])[-3:] == ["-m", "--info", "config"]
 
 
-@pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "conf" / "experiment").glob("*.yaml")))
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_passes_the_check(run: Run, name: str) -> None:
     reads_anything = "prompt_processor.unknown=warn"  # as full-size priors do; the fixture knows 15 words
     run.accepts(PROMPT, f"experiment={name}", reads_anything)
