@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from models.backends import Backend, Source, choose
+from models.mlp_blocked import perceptron_blocked
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,12 @@ def _load_numba() -> Perceptrons:
 
 
 NUMBA = Source(_load_numba, "pip install numba")
+BLOCKED = Source(lambda: Perceptrons(perceptron_blocked, perceptron_slope), "nothing")  # several hidden layers
 CUDA: Source[Perceptrons] = Source(lambda: TORCH, "nothing")  # torch itself is the CUDA library
 
 
 class MLP(nn.Module):
-    """n_input -> hidden -> ... -> n_output with ReLU between and no biases: a zero encoding gives exactly zero.
-
-    The numba twin is written for one hidden layer; other depths run on the definition.
-    """
+    """n_input -> hidden -> ... -> n_output with ReLU between and no biases: a zero encoding gives exactly zero."""
 
     def __init__(
         self,
@@ -76,7 +75,8 @@ class MLP(nn.Module):
         backend: Backend = "torch",
     ) -> None:
         super().__init__()
-        self._kernels = choose(backend if n_hidden == 1 else "torch", TORCH, NUMBA, CUDA)
+        numba = NUMBA if n_hidden == 1 else BLOCKED
+        self._kernels = choose(backend if n_hidden else "torch", TORCH, numba, CUDA)
         generator = torch.Generator().manual_seed(seed)
         widths = [n_input] + [hidden] * n_hidden + [n_output]
         self.weights = nn.ParameterList(
