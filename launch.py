@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from data.errors import FailedError, UserError
 from systems.check import check_command_line, tidy
 from systems.run_folder import FinishedError, Interrupted, RunFolder
+from systems.starting import take_over
 
 CONF = Path(__file__).resolve().parent / "conf"
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -60,6 +61,7 @@ def outcome(config: DictConfig) -> int:
 
 
 def run(config: DictConfig) -> None:
+    take_over(config)
     folder: RunFolder = instantiate(config.folder)
     checkpoint = folder.open(config, HydraConfig.get().overrides.task)
     from systems.torchvision_shim import define_missing_ops

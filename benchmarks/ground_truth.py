@@ -36,12 +36,12 @@ MEASURES = ("truth_iou", "truth_psnr", "facing", "seconds")
 SIZE = 96  # pixels per view in the sheet
 
 
-def run(prompt: str, variant: str, out: Path, seed: int, overrides: list[str]) -> Path:
-    """The folder of the finished run."""
-    folder = out / variant / f"{slug(prompt)}-{seed}"
+def launch(prompt: str, name: str, out: Path, seed: int, overrides: list[str]) -> Path:
+    """The folder of the run of this name; it is made if it isn't finished."""
+    folder = out / name / f"{slug(prompt)}-{seed}"
     if not (folder / "metrics.json").exists():
-        command = [sys.executable, "launch.py", f"prompt={prompt}", *VARIANTS[variant], f"seed={seed}"]
-        subprocess.run([*command, f"output={out}", f"name={variant}", *overrides], check=True)
+        command = [sys.executable, "launch.py", f"prompt={prompt}", f"seed={seed}", f"output={out}", f"name={name}"]
+        subprocess.run([*command, *overrides], check=True)
     return folder
 
 
@@ -53,7 +53,10 @@ def truth_row(prompt: str) -> np.ndarray:
 
 
 def render_row(folder: Path) -> np.ndarray:
-    return np.asarray(Image.open(folder / "views.png").convert("RGB").resize((8 * SIZE, SIZE), Image.Resampling.BOX))
+    """The upper row: below it stands the mesh."""
+    views = Image.open(folder / "views.png").convert("RGB")
+    row = views.crop((0, 0, views.width, views.width // 8))
+    return np.asarray(row.resize((8 * SIZE, SIZE), Image.Resampling.BOX))
 
 
 def faces(seen: np.ndarray, truth: np.ndarray) -> float:
@@ -74,7 +77,10 @@ def main() -> None:
     args = parser.parse_args()
     rows, sheet = [], []
     for prompt in HELD_OUT[: args.prompts]:
-        folders = {name: run(prompt, name, args.out, args.seed, args.overrides) for name in args.variants}
+        folders = {
+            name: launch(prompt, name, args.out, args.seed, [*VARIANTS[name], *args.overrides])
+            for name in args.variants
+        }
         truth, seen = truth_row(prompt), {name: render_row(folder) for name, folder in folders.items()}
         metrics = {
             name: json.loads((folder / "metrics.json").read_text()) | {"facing": faces(seen[name], truth)}

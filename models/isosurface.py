@@ -33,7 +33,8 @@ def isosurface(
     spacing = 2 * radius / (resolution - 1)
     level = silhouette_threshold(values, spacing) if threshold is None else threshold
     if not (values > level).any():
-        raise EmptySurfaceError(f"no density exceeds the threshold {level:.3g}; the greatest is {values.max():.3g}")
+        greatest = f"no density exceeds the threshold {level:.3g}; the greatest is {values.max():.3g}"
+        raise EmptySurfaceError(f"{greatest}: say export.threshold=null, which finds one, or a lower one")
     alpha, alpha_level = -torch.expm1(-values * spacing).cpu().numpy(), -math.expm1(-level * spacing)
     vertices, faces, _, _ = marching_cubes(alpha, alpha_level, spacing=(spacing,) * 3, gradient_direction="ascent")
     points = torch.from_numpy(vertices.astype(np.float32)) - radius

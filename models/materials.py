@@ -14,31 +14,50 @@ from data.ranges import Fraction, NonNegativeFloat, PositiveInt
 
 @dataclass(frozen=True)
 class Light:
-    """One point light per image; the colour factors are shared by the batch. `image`: which image each point is in."""
+    """One point light per image; the colour factors are shared by the batch. `image`: which image each point is in.
+
+    camera, turn: for materials under an environment: where each image is seen from, and the angle by which the
+    environment stands turned about the vertical.
+    """
 
     position: Float[Tensor, "b 3"]
     ambient: float = 1.0
     diffuse: float = 0.0
     textured: bool = True  # False: white surfaces, so that only the shape explains the shading
     image: Int[Tensor, "n"] | None = None
+    camera: Float[Tensor, "b 3"] | None = None
+    turn: Float[Tensor, "b"] | None = None
+
+    @property
+    def needs_normals(self) -> bool:
+        return self.diffuse > 0
 
     def on(self, image: Int[Tensor, "n"]) -> Light:
         return replace(self, image=image)
 
     def direction(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Unit vectors from the points to the light."""
-        position = self.position if self.image is None else self.position.index_select(0, self.image)
-        return nn.functional.normalize(position - points, dim=-1)
+        return nn.functional.normalize(self.of_each(self.position, points) - points, dim=-1)
+
+    def of_each(self, value: Float[Tensor, "b *d"], points: Float[Tensor, "n 3"]) -> Float[Tensor, "n *d"]:
+        """What images have, for their points."""
+        if self.image is None:
+            return value.expand(len(points), *value.shape[1:])
+        return value.index_select(0, self.image)
 
 
 @runtime_checkable
 class Material(Protocol):
     def light(self, camera: Float[Tensor, "b 3"], rng: torch.Generator | None) -> Light:
-        """The light of a render: drawn with `rng` (training), else fixed. If it is diffuse, normals are needed."""
+        """The light of a render: drawn with `rng` (training), else fixed."""
         ...
 
     def albedo(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 3"]:
         """The unlit colour in [0, 1], sRGB."""
+        ...
+
+    def roughness_metallic(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 2"] | None:
+        """In [0, 1], linear; None: the exported object shines by itself, with its albedo."""
         ...
 
     def __call__(
@@ -58,6 +77,9 @@ class Albedo(nn.Module):
 
     def albedo(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 3"]:
         return torch.sigmoid(features[:, :3])
+
+    def roughness_metallic(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 2"] | None:
+        return None
 
     def forward(
         self,
@@ -115,6 +137,10 @@ class DiffusePointLight(nn.Module):
 
     def albedo(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 3"]:
         return torch.sigmoid(features[:, :3])
+
+    def roughness_metallic(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 2"]:
+        """Matt, and no metal: any viewer's light shades it as this one does."""
+        return torch.tensor([1.0, 0.0], device=features.device).expand(len(features), 2)
 
     def forward(
         self,

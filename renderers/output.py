@@ -37,6 +37,18 @@ class RenderOutput:
     surface: Triangles | None = None  # of what was rasterised
 
 
+def rgba(
+    rgb: Float[Tensor, "b h w 3"], opacity: Float[Tensor, "b h w 1"], background: Float[Tensor, "b h w 3"]
+) -> Float[Tensor, "b h w 4"]:
+    """The picture without its background, as files with transparency have it: colour not multiplied by the opacity.
+
+    The colour c in rgb = opacity c + (1 - opacity) background, kept in [0, 1]; black where nothing is. Where opacity is
+    low, rounding of `rgb` grows, and is seen as little as the colour is.
+    """
+    color = (rgb - (1 - opacity) * background) / opacity.clamp(min=1 / 512)
+    return torch.cat([torch.where(opacity > 0, color, 0.0).clamp(0, 1), opacity], dim=-1)
+
+
 @runtime_checkable
 class Renderer(Protocol):
     def __call__(self, scene: Scene, cameras: Cameras, rng: torch.Generator | None = None) -> RenderOutput:

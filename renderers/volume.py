@@ -103,7 +103,7 @@ class Volume(nn.Module):
         segments, code = self._visible(scene, rays)
         directions = rays.directions.index_select(0, segments.ray)
         points = _points(rays, segments)
-        field = _field(scene)(points, with_normal=self.normals or light.diffuse > 0, code=code)
+        field = _field(scene)(points, with_normal=self.normals or light.needs_normals, code=code)
         color = scene.material(field.features, points, field.normal, light.on(rays.image.index_select(0, segments.ray)))
         t = segments.t_middle[:, None]
         values = [color, torch.ones_like(t), t] + ([] if field.normal is None else [field.normal])

@@ -26,6 +26,7 @@ from systems.overrides import parse, quoted
 from systems.prompt_file import name_prompts
 from systems.run_folder import FinishedError, RunFolder
 from systems.schema import Value
+from systems.starting import take_over
 from systems.words import check_words
 
 CHECKED = ("folder", "job")  # the two nodes that launch.py instantiates
@@ -103,7 +104,9 @@ def compose_checked(overrides: list[Override]) -> DictConfig:
             hint = _nearest(str(choice.value()), _options(choice))
             raise UserError(f"{choice.input_line}: there is no such option{hint}")
     try:
-        return _compose(overrides)
+        config = _compose(overrides)
+        take_over(config, [override.key_or_group for override in overrides])
+        return config
     except (HydraException, OmegaConfBaseException) as error:
         base = _compose(choices)
         for override in overrides:

@@ -15,24 +15,32 @@ from data.errors import UserError
 from guidance.precision import choose_device
 from systems.checkpoint import SIGNALS
 from systems.run_folder import RunFolder
+from systems.start import Start
+from systems.text_to_3d import TextTo3D
 
 
 class Fit:
-    """`trainer` lacks only the folder that it writes to, and the device, which is the prior's."""
+    """`trainer` lacks only the folder that it writes to, and the device, which is the prior's. start: of a text-to-3D
+    run that begins, where its scene comes from.
+    """
 
     def __init__(
         self,
         system: LightningModule,
         trainer: Callable[..., Trainer],
         device: Literal["auto", "cpu", "cuda"] = "auto",
+        start: Start | None = None,
     ) -> None:
         self.system = system
+        self.start = start
         self.trainer = trainer
         self.device = choose_device(device)
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
         if checkpoint is not None:
             _check_checkpoint(checkpoint)
+        elif self.start is not None and isinstance(self.system, TextTo3D):
+            self.start(self.system.scene)
         trainer = self.trainer(default_root_dir=folder.path, accelerator=self.device.type)
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         try:

@@ -1,9 +1,13 @@
-"""The learning rate of the prior's training, as a factor of its peak."""
+"""Learning rates: over time, and by the names of parameters."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+
+from torch import Tensor
+
+from data.errors import UserError
 
 
 def warm_cosine(warmup_steps: int, max_steps: int, floor: float = 0.01) -> Callable[[int], float]:
@@ -14,3 +18,16 @@ def warm_cosine(warmup_steps: int, max_steps: int, floor: float = 0.01) -> Calla
         return min(1.0, (step + 1) / warmup_steps) * (floor + (1 - floor) * cosine)
 
     return factor
+
+
+def parameter_groups(
+    named: Iterable[tuple[str, Tensor]], learning_rates: Mapping[str, float]
+) -> list[dict[str, list[Tensor] | float]]:
+    """What an optimiser of torch takes: each parameter under the longest name in the table that its own begins with."""
+    groups: dict[str, list[Tensor]] = {prefix: [] for prefix in learning_rates}
+    for name, parameter in named:
+        fitting = [prefix for prefix in groups if name == prefix or name.startswith(prefix + ".")]
+        if not fitting:
+            raise UserError(f"system.learning_rates has none for {name}; it has {', '.join(groups)}")
+        groups[max(fitting, key=len)].append(parameter)
+    return [{"params": groups[prefix], "lr": lr} for prefix, lr in learning_rates.items() if groups[prefix]]

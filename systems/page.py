@@ -9,25 +9,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
-import trimesh
 from trimesh.viewer.notebook import scene_to_html
 
-from models.mesh import Mesh
+from models.asset import Asset
+from models.gltf import glb_bytes
 
 TEMPLATE = Path(__file__).with_name("page.html")
-SHOW = "scene.add(gltf.scene);"  # in trimesh's page
-UNLIT = "gltf.scene.traverse(o=>{if(o.isMesh)o.material=new THREE.MeshBasicMaterial({vertexColors:true})});"
+START = "renderer.setPixelRatio("  # in trimesh's page
+DISPLAY = "renderer.outputEncoding=THREE.sRGBEncoding;"
 WIDTH, HEIGHT = 320, 140  # of a curve, in SVG units
 
 
-def write_page(folder: Path, metrics: Mapping[str, str | int | float], mesh: Mesh | None) -> None:
-    """Puts together the mesh and what the run has written: video, views, metrics.csv, config and command."""
+def write_page(folder: Path, metrics: Mapping[str, str | int | float], asset: Asset | None) -> None:
+    """Puts together the asset and what the run has written: video, views, metrics.csv, config and command."""
     page = Template(TEMPLATE.read_text()).substitute(
         title=html.escape(folder.name),
         command=html.escape((folder / "command.txt").read_text()),
         video=_base64(folder / "turntable.mp4"),
         views=_base64(folder / "views.png"),
-        viewer=html.escape(_viewer(mesh)),
+        viewer=html.escape(_viewer(asset)),
         curves="".join(_curve(name, points) for name, points in _columns(folder / "metrics.csv").items()),
         metrics="".join(_row(name, str(value)) for name, value in metrics.items()),
         config=html.escape((folder / "config.yaml").read_text()),
@@ -43,14 +43,24 @@ def _base64(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
-def _viewer(mesh: Mesh | None) -> str:
-    """trimesh's page, three.js and the mesh inline, but without its lights: the colours are the renders'."""
-    if mesh is None:
+class _Glb:
+    """What trimesh's page asks of a scene: its camera, and the file, which is ours and has a camera in it."""
+
+    camera = None
+
+    def __init__(self, asset: Asset) -> None:
+        self.asset = asset
+
+    def export(self, file_type: str) -> bytes:
+        assert file_type == "glb"
+        return glb_bytes(self.asset)
+
+
+def _viewer(asset: Asset | None) -> str:
+    """trimesh's page, with three.js and the file inline; textures are in sRGB, and so is what a screen wants."""
+    if asset is None:
         return "<p>There is no mesh.</p>"
-    front_to_us = [1, 2, 0]  # its axes: x right, y up, z towards the viewer
-    colors = (mesh.colors * 255).round().byte().numpy()
-    shown = trimesh.Trimesh(mesh.vertices[:, front_to_us].numpy(), mesh.faces.numpy(), vertex_colors=colors)
-    return scene_to_html(trimesh.Scene(shown)).replace(SHOW, UNLIT + SHOW)
+    return scene_to_html(_Glb(asset)).replace(START, DISPLAY + START)
 
 
 def _columns(path: Path) -> dict[str, list[tuple[float, float]]]:

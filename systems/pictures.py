@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -12,17 +12,17 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from data.cameras import Cameras
-from systems.text_to_3d import TextTo3D
+from renderers.output import RenderOutput
 
 
 def to_bytes(image: Float[Tensor, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
     return (image.clamp(0, 1) * 255).round().byte().cpu().numpy()
 
 
-def frames(system: TextTo3D, cameras: Cameras) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+def frames(look: Callable[[Cameras], RenderOutput], cameras: Cameras) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """One render per camera, one at a time to bound the memory."""
     for index in range(len(cameras)):
-        yield to_bytes(system.look(cameras[index : index + 1]).rgb[0])
+        yield to_bytes(look(cameras[index : index + 1]).rgb[0])
 
 
 def write_whole_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -34,8 +34,12 @@ def write_whole_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
 
 
 def write_row(path: Path, images: list[UInt8[np.ndarray, "h w 3"]]) -> None:
+    write_rows(path, [images])
+
+
+def write_rows(path: Path, rows: list[list[UInt8[np.ndarray, "h w 3"]]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    iio.imwrite(path, np.concatenate(images, axis=1))
+    iio.imwrite(path, np.concatenate([np.concatenate(row, axis=1) for row in rows]))
 
 
 def write_video(path: Path, images: list[UInt8[np.ndarray, "h w 3"]], fps: int) -> None:

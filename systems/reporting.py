@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 import logging
+import time
 from pathlib import Path
 
+import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from data.cameras import Cameras
 from data.errors import UserError
 from data.ranges import PositiveFloat, PositiveInt
 from data.samplers import turntable
-from models.mesh import Mesh, extract_mesh
+from models.asset import Asset
 from models.triangles import EmptySurfaceError
+from systems.asset_views import asset_views
+from systems.export import Exporter
 from systems.page import write_page
-from systems.pictures import frames, write_row, write_video
+from systems.pictures import frames, write_row, write_rows, write_video
 from systems.progress import Progress
 from systems.provenance import provenance, write_whole
 from systems.text_to_3d import TextTo3D
@@ -26,28 +30,28 @@ log = logging.getLogger(__name__)
 
 class Report(Callback):
     """every: steps between rows of four images in images/.
-    size: pixels of a frame of the turntable; views.png shows n_views of its n_frames.
-    mesh_resolution: grid points along an edge.
+    size: pixels of a frame of the turntable; views.png shows n_views of its n_frames, and the mesh below them.
     elevation, fov, distance: of the cameras that go around; degrees. distance null: as far as the embedded priors'
     training pictures were taken. The ground truth is compared from cameras of its own, so that figures compare.
     """
 
     def __init__(
         self,
+        exporter: Exporter,
         every: PositiveInt = 100,
         size: PositiveInt = 256,
         n_frames: PositiveInt = 40,
         n_views: PositiveInt = 8,
         fps: PositiveInt = 20,
-        mesh_resolution: PositiveInt = 96,
         elevation: float = 15.0,
         fov: PositiveFloat = 40.0,
         distance: PositiveFloat | None = None,
     ) -> None:
         if n_frames % n_views:
             raise UserError(f"report.n_frames={n_frames} must be a multiple of report.n_views={n_views}")
+        self.exporter = exporter
         self.every, self.size, self.n_frames, self.n_views = every, size, n_frames, n_views
-        self.fps, self.mesh_resolution = fps, mesh_resolution
+        self.fps = fps
         self.elevation, self.fov, self.distance = elevation, fov, distance
 
     def on_train_batch_end(
@@ -56,35 +60,41 @@ class Report(Callback):
         if trainer.global_step % self.every == 0:
             assert isinstance(pl_module, TextTo3D)
             path = Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png"
-            write_row(path, list(frames(pl_module, self._around(4, self.size // 2))))
+            write_row(path, list(frames(pl_module.look, self._around(4, self.size // 2))))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """metrics.json comes last: its presence says that the run is finished."""
+        """metrics.json comes last: its presence says that the run is finished. A scene without a surface has failed,
+        which the rest of the report helps to understand."""
         assert isinstance(pl_module, TextTo3D)
         pl_module.to(trainer.strategy.root_device)  # from where Lightning has taken it after the last step
         folder = Path(trainer.default_root_dir)
         log.info("Drawing the turntable and the mesh ...")
-        images = list(frames(pl_module, self._around(self.n_frames, self.size)))
-        write_row(folder / "views.png", images[:: self.n_frames // self.n_views])
+        images = list(frames(pl_module.look, self._around(self.n_frames, self.size)))
         write_video(folder / "turntable.mp4", images, self.fps)
-        mesh = self._mesh(pl_module)
-        if mesh is not None:
-            mesh.save(folder / "mesh.glb")
-        truth = against_truth(pl_module)
-        metrics = self._metrics(trainer) | truth
-        write_page(folder, metrics, mesh)
+        rows, empty, asset = [images[:: self.n_frames // self.n_views]], None, None
+        quality: dict[str, float | int] = {}
+        try:
+            asset, row, quality = self._export(pl_module, folder)
+            rows.append(row)
+        except EmptySurfaceError as error:
+            empty = error
+        write_rows(folder / "views.png", rows)
+        metrics = self._metrics(trainer) | against_truth(pl_module) | quality
+        write_page(folder, metrics, asset)
         write_whole(folder / "metrics.json", metrics)
+        if empty:
+            raise EmptySurfaceError(f"there is no mesh in {folder}: {empty}")
 
     def _around(self, n: int, size: int) -> Cameras:
         return turntable(n, size, self.elevation, self.fov, distance=self.distance)
 
-    def _mesh(self, system: TextTo3D) -> Mesh | None:
-        """None, and a word about it, for a scene without a surface: the rest of the report shows why."""
-        try:
-            return extract_mesh(system.scene.geometry, system.scene.material, self.mesh_resolution)
-        except EmptySurfaceError as error:
-            log.warning("There is no mesh.glb: %s", error)
-            return None
+    def _export(self, system: TextTo3D, folder: Path) -> tuple[Asset, list[np.ndarray], dict[str, float | int]]:
+        started = time.monotonic()
+        asset = self.exporter.asset(system.scene)
+        self.exporter.write(asset, folder)
+        seconds = {"export_seconds": round(time.monotonic() - started, 1)}
+        views = asset_views(asset, system.scene, system.renderer, self._around(self.n_views, self.size))
+        return asset, views.images, views.metrics | seconds
 
     def _metrics(self, trainer: Trainer) -> dict[str, str | int | float]:
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it elsewhere

@@ -18,7 +18,7 @@ from data.errors import UserError
 from data.ranges import Seed
 
 # What may differ between a run and its continuation
-FREE_TO_CHANGE = {"resume", "output", "folder", "progress", "checkpoint", "report"}
+FREE_TO_CHANGE = {"resume", "output", "folder", "progress", "checkpoint", "report", "export"}
 FREE_ANYWHERE = {"callbacks", "logger"}  # of a trainer: they only watch
 
 

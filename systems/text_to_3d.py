@@ -19,6 +19,7 @@ from guidance.prompts import PromptProcessor
 from models.scene import Scene
 from renderers.output import Renderer, RenderOutput
 from systems.dataloader import steps_loader
+from systems.learning_rate import parameter_groups
 from systems.losses import Loss
 from systems.rng import step_generator
 from systems.schedules import Schedule, ScheduleTable
@@ -92,13 +93,7 @@ class TextTo3D(LightningModule):
         return self.renderer(self.scene, cameras.to(self.device))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        groups: dict[str, list[Tensor]] = {prefix: [] for prefix in self.learning_rates}
-        for name, parameter in self._learners():
-            fitting = [prefix for prefix in groups if name == prefix or name.startswith(prefix + ".")]
-            if not fitting:
-                raise UserError(f"system.learning_rates has none for {name}; it has {', '.join(groups)}")
-            groups[max(fitting, key=len)].append(parameter)
-        options = [{"params": groups[prefix], "lr": lr} for prefix, lr in self.learning_rates.items() if groups[prefix]]
+        options = parameter_groups(self._learners(), self.learning_rates)
         return torch.optim.AdamW(options, betas=self.betas, eps=1e-15, weight_decay=self.weight_decay, fused=True)
 
     def _learners(self) -> Iterator[tuple[str, Tensor]]:

@@ -16,8 +16,8 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 PROMPT = "a red dog wearing a blue hat"
 SMALL = [
-    "trainer.max_steps=8", "system.batch_size=4", "report.size=32", "report.n_frames=8", "report.mesh_resolution=24",
-    "checkpoint.every_seconds=0.01",
+    "trainer.max_steps=8", "system.batch_size=4", "report.size=32", "report.n_frames=8",
+    "export.resolution=24", "export.texture_size=64", "checkpoint.every_seconds=0.01",
 ]  # fmt: skip
 
 

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from jaxtyping import Float, Int
+from omegaconf import OmegaConf
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
+import launch
 from data.samplers import FourViews
 from guidance.diffusion import alpha_sigma
 from guidance.mv_sds import MultiViewSDS
@@ -89,6 +93,32 @@ def make_system(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TextT
             batch_size=batch_size,
             max_steps=max_steps,
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_run_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Overrides -> the folder of a run that was stopped before its first step: what `launch.py` would have saved."""
+    small = ["prompt=a red dog", "~prior", "+prior={}", "renderer.occupancy.resolution=8", "geometry.hidden=8"]
+    small += [
+        "background=solid",
+        "~background.color",
+        "geometry.encoding.n_levels=2",
+        "geometry.encoding.log2_table_size=8",
+        "geometry.encoding.backend=torch",
+    ]
+
+    def make(*overrides: str) -> Path:
+        folder = tmp_path_factory.mktemp("past")
+        with initialize_config_dir(str(launch.CONF), version_base="1.3"):
+            config = compose("config", [*small, *overrides])
+        (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+        parts = {name: instantiate(config.system[name], _convert_="all") for name in ("scene", "renderer")}
+        state = torch.nn.ModuleDict(parts).state_dict()
+        (folder / "checkpoints").mkdir()
+        torch.save({"state_dict": state, "global_step": 7}, folder / "checkpoints" / "last.ckpt")
+        return folder
 
     return make
 

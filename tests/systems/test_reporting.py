@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -7,13 +8,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import imageio.v3 as iio
+import numpy as np
 import pytest
 import torch
 import trimesh
 from pytorch_lightning import Trainer
 
 from models.geometry import BlobMagic3D
+from models.triangles import EmptySurfaceError
 from systems.checkpoint import Checkpoint
+from systems.export import Exporter
 from systems.progress import Progress
 from systems.reporting import Report
 from systems.text_to_3d import TextTo3D
@@ -23,7 +27,7 @@ MakeTrainer = Callable[..., Trainer]
 
 
 def small_report() -> Report:
-    return Report(every=2, size=32, n_frames=8, n_views=4, mesh_resolution=24)
+    return Report(Exporter(resolution=24, texture_size=64), every=2, size=32, n_frames=8, n_views=4)
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +61,18 @@ def test_run_leaves_every_file(folder: Path) -> None:
     assert {"images/000002.png", "images/000004.png", "images/000006.png", "checkpoints/last.ckpt"} <= files
 
 
-def test_views_stand_in_a_row(folder: Path) -> None:
-    assert iio.imread(folder / "views.png").shape == (32, 4 * 32, 3)
+def test_views_stand_in_a_row_and_the_mesh_in_one_below(folder: Path) -> None:
+    views = iio.imread(folder / "views.png")
+    assert views.shape == (2 * 32, 4 * 32, 3)
+    assert np.abs(views[:32].astype(float) - views[32:]).mean() < 25
+
+
+def test_metrics_say_how_close_the_mesh_is(folder: Path) -> None:
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["mesh_psnr"] > 15 and metrics["mesh_iou"] > 0.8
+    mesh = trimesh.load_mesh(folder / "mesh.glb")
+    assert metrics["mesh_faces"] == len(mesh.faces) and metrics["mesh_vertices"] <= len(mesh.vertices)
+    assert metrics["export_seconds"] > 0
 
 
 def test_turntable_is_h264_and_has_all_frames(folder: Path) -> None:
@@ -87,7 +101,8 @@ def test_report_alone_can_be_repeated(folder: Path, make_system: Make, make_trai
     )
     again = json.loads((folder / "metrics.json").read_text())
     assert again["seconds"] > before["seconds"]
-    assert {**again, "seconds": 0, "peak_memory_mb": 0} == {**before, "seconds": 0, "peak_memory_mb": 0}
+    measured = dict.fromkeys(("seconds", "peak_memory_mb", "export_seconds"))
+    assert again | measured == before | measured
 
 
 def test_page_needs_no_network_and_no_other_file(folder: Path) -> None:
@@ -100,8 +115,11 @@ def test_page_needs_no_network_and_no_other_file(folder: Path) -> None:
     assert inner.found == [] and "importScripts" not in viewer and "THREE" in viewer
 
 
-def test_viewer_shows_colours_unlit(folder: Path) -> None:
-    assert "MeshBasicMaterial({vertexColors:true})});scene.add(gltf.scene);" in (folder / "index.html").read_text()
+def test_viewer_has_the_file_inside_and_shows_its_colours_as_they_are(folder: Path) -> None:
+    page = Sources()
+    page.feed((folder / "index.html").read_text())
+    assert base64.b64encode((folder / "mesh.glb").read_bytes()).decode() in page.frames[0]
+    assert "renderer.outputEncoding=THREE.sRGBEncoding;renderer.setPixelRatio" in page.frames[0]
 
 
 def test_page_shows_the_curves_and_escapes_the_config(folder: Path) -> None:
@@ -110,20 +128,23 @@ def test_page_shows_the_curves_and_escapes_the_config(folder: Path) -> None:
     assert "prompt: &lt;a red dog&gt;" in text
 
 
-def test_scene_without_a_surface_gets_a_report_without_a_mesh(
-    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_scene_without_a_surface_fails_after_a_report_that_shows_why(
+    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path
 ) -> None:
     (tmp_path / "config.yaml").touch()
     system = make_system()
     system.scene.geometry.density_bias = BlobMagic3D(scale=-1000.0, std=1000.0)
-    make_trainer(Progress(), Checkpoint(), small_report()).fit(system)
-    assert "no mesh.glb" in caplog.text
+    with pytest.raises(EmptySurfaceError, match=r"no mesh in .*transparent everywhere: train longer"):
+        make_trainer(Progress(), Checkpoint(), small_report()).fit(system)
     assert "There is no mesh." in (tmp_path / "index.html").read_text()
+    assert (tmp_path / "metrics.json").exists() and not list(tmp_path.rglob("*mesh*"))
+    assert iio.imread(tmp_path / "views.png").shape == (32, 4 * 32, 3)
 
 
 def test_report_looks_from_where_it_is_told(make_system: Make, make_trainer: MakeTrainer, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").touch()
-    report = Report(1, 16, n_frames=4, n_views=4, mesh_resolution=8, elevation=20.0, fov=70.0, distance=2.0)
+    exporter = Exporter(resolution=8, texture_size=16)
+    report = Report(exporter, 1, 16, n_frames=4, n_views=4, elevation=20.0, fov=70.0, distance=2.0)
     system, seen = make_system(max_steps=1), []
     look = system.look
     system.look = lambda cameras: seen.append(cameras) or look(cameras)

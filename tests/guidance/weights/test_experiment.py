@@ -15,7 +15,7 @@ SMALL = [
     "trainer.max_steps=5", "prompt_processor.unknown=warn",
     "geometry.encoding.n_levels=4", "geometry.encoding.log2_table_size=8", "geometry.encoding.finest_resolution=64",
     "renderer.n_samples=16", "renderer.occupancy.resolution=8", "report.size=32", "report.n_frames=8",
-    "report.mesh_resolution=24", "renderer.backend=torch", "device=cpu",
+    "export.resolution=24", "export.texture_size=64", "renderer.backend=torch", "device=cpu",
 ]  # fmt: skip
 SIZES = "system.schedules.sampler.size.values=[8,16]"
 

@@ -1,0 +1,75 @@
+"""The same prompts and seed with every renderer, from scratch and refined: python -m benchmarks.renderers
+
+Runs launch.py once per prompt and way (finished runs are kept, an interrupted one goes on). Writes renderers.json and
+renderers.png: per prompt the truth, then each way's row of renders, and the row of its mesh.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.ground_truth import launch, mesh_row, render_row, truth_row
+from data.toybox.split import HELD_OUT
+from systems.run_folder import slug
+
+WAYS = {
+    "hashgrid": ["renderer=hashgrid"],
+    "nerf": ["renderer=nerf"],
+    "sdf": ["renderer=sdf"],
+    "dmtet": ["renderer=dmtet"],
+    "refine": ["experiment=refine", "init_from={out}/hashgrid/{slug}-{seed}"],
+}
+MEASURES = {  # in metrics.json, and as columns
+    "seconds": "seconds",
+    "peak_memory_mb": "MB",
+    "truth_iou": "IoU",
+    "truth_psnr": "PSNR (dB)",
+    "truth_sharpness": "sharpness",
+    "truth_facing": "facing",
+    "mesh_psnr": "mesh PSNR (dB)",
+    "mesh_faces": "faces",
+}
+
+
+def run(prompt: str, way: str, out: Path, seed: int, overrides: Sequence[str]) -> Path:
+    words = [word.format(out=out, slug=slug(prompt), seed=seed) for word in WAYS[way]]
+    return launch(prompt, way, out, seed, [*words, *overrides])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("outputs/renderers"))
+    parser.add_argument("--prompts", type=int, default=3, help="how many of the held-out prompts")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("overrides", nargs="*", help="passed to launch.py, e.g. quality=draft (after --)")
+    args = parser.parse_args()
+    rows, sheet = [], []
+    for prompt in HELD_OUT[: args.prompts]:
+        folders = {way: run(prompt, way, args.out, args.seed, args.overrides) for way in args.ways}
+        rows.append({way: json.loads((folder / "metrics.json").read_text()) for way, folder in folders.items()})
+        pictures = [row for folder in folders.values() for row in (render_row(folder), mesh_row(folder))]
+        sheet.append(np.concatenate([truth_row(prompt), *pictures]))
+    Image.fromarray(np.concatenate(sheet)).save(args.out / "renderers.png")
+    means = {way: {key: float(np.mean([row[way][key] for row in rows])) for key in MEASURES} for way in args.ways}
+    (args.out / "renderers.json").write_text(json.dumps({"mean": means, "runs": rows}, indent=2) + "\n")
+    Console().print(as_table(means))
+
+
+def as_table(means: dict[str, dict[str, float]]) -> Table:
+    table = Table("", *MEASURES.values())
+    for way, mean in means.items():
+        table.add_row(way, *(f"{mean[key]:.3g}" if mean[key] < 10 else f"{mean[key]:.1f}" for key in MEASURES))
+    return table
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Shapes that optimisation may start from, as signed distances: negative inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from data.errors import UserError
+from data.ranges import PositiveFloat
+from models.triangles import Triangles
+
+
+@runtime_checkable
+class Shape(Protocol):
+    def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Signed distance, negative inside."""
+        ...
+
+
+class Sphere:
+    """|x| - radius."""
+
+    def __init__(self, radius: PositiveFloat = 0.35) -> None:
+        self.radius = radius
+
+    def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        return x.norm(dim=-1) - self.radius
+
+
+class Ellipsoid:
+    """|x / r| (|x / r| - 1) / |x / r^2|: exact on the surface, to first order near it. radii: along x, y, z."""
+
+    def __init__(self, radii: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.4, 0.25, 0.3)) -> None:
+        self.radii = tuple(radii)
+
+    def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        radii = x.new_tensor(self.radii)
+        scaled, slope = (x / radii).norm(dim=-1), (x / radii**2).norm(dim=-1)
+        return torch.where(slope > 0, scaled * (scaled - 1) / slope.clamp(min=1e-12), -radii.min())
+
+
+class MeshShape:
+    """The distance to the triangles of a file (`read_triangles`); inside is what they wind around, also where they
+    leave holes."""
+
+    def __init__(self, path: str, size: PositiveFloat = 0.5, z_up: bool = False) -> None:
+        self.surface = read_triangles(path, size, z_up, "shape.path")
+
+    def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        return signed_distance(x, self.surface)
+
+
+def signed_distance(x: Float[Tensor, "n 3"], surface: Triangles) -> Float[Tensor, "n"]:
+    """To triangles, closed or not: inside is where they wind around more than half (Barill et al. 2018)."""
+    import igl
+
+    points, vertices = (part.detach().cpu().double().numpy() for part in (x, surface.vertices))
+    faces = surface.faces.cpu().numpy()
+    # Not the sign that signed_distance offers: it scales the distance by 1 - 2 |winding|
+    distance, *_ = igl.signed_distance(points, vertices, faces, sign_type=igl.SIGNED_DISTANCE_TYPE_UNSIGNED)
+    inside = np.abs(igl.fast_winding_number(vertices, faces, points)) > 0.5
+    return torch.from_numpy(np.where(inside, -distance, distance)).to(x)
+
+
+def read_triangles(path: str, size: float, z_up: bool, key: str) -> Triangles:
+    """Of an OBJ, GLB, PLY or STL file, the middle of its bounding box moved to 0, its farthest vertex scaled to `size`.
+
+    z_up: the file has our axes, z up and x to the front; else those of glTF, y up and z to the front.
+    key: under which the user named the file.
+    """
+    import trimesh
+
+    if not Path(path).is_file():
+        raise UserError(f"{key}={path} is not there: give an OBJ, GLB, PLY or STL file")
+    try:
+        mesh = trimesh.load_mesh(path)
+        vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int64)
+    except (ValueError, KeyError, AttributeError, NotImplementedError, IndexError) as error:
+        raise UserError(
+            f"{key}={path} cannot be read as a mesh ({error}): give an OBJ, GLB, PLY or STL file"
+        ) from error
+    if not len(faces):
+        raise UserError(f"{key}={path} holds no triangles: give a file with a surface")
+    vertices = vertices if z_up else vertices[:, [2, 0, 1]]
+    vertices = vertices - (vertices.min(axis=0) + vertices.max(axis=0)) / 2
+    scaled = vertices * (size / np.linalg.norm(vertices, axis=1).max())
+    return Triangles(torch.from_numpy(scaled), torch.from_numpy(faces))

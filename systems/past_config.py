@@ -1,0 +1,31 @@
+"""The configuration of a run that has been: read without torch, so that a wrong folder is told within a second."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from data.errors import UserError
+
+STATE = Path("checkpoints") / "last.ckpt"
+
+
+def past_config(folder: str | Path, key: str) -> DictConfig:
+    """What a run folder says that it ran, all links resolved; UserError if it holds no text-to-3D run that was saved.
+
+    key: under which the user named the folder, for that message.
+    """
+    config, state = Path(folder, "config.yaml"), Path(folder, STATE)
+    if not config.is_file():
+        raise UserError(f"{key}={folder} is no run folder (it has no config.yaml): say {key}=outputs/text_to_3d/...")
+    if not state.is_file():
+        raise UserError(f"{key}={folder} has no {STATE}: the run was not a text-to-3D run, or stopped before it saved")
+    if not zipfile.is_zipfile(state):
+        raise UserError(f"{key}={folder}: {STATE} is damaged; run it again: its command.txt says how")
+    found = OmegaConf.load(config)
+    if OmegaConf.select(found, "system.scene.geometry._target_") is None:
+        raise UserError(f"{key}={folder} holds no scene: say {key}=FOLDER of a text-to-3D run")
+    assert isinstance(found, DictConfig)
+    return found

@@ -1,0 +1,48 @@
+"""A run that has been, from its folder: for what comes after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from data.errors import UserError
+from models.scene import Scene
+from renderers.output import Renderer
+from systems.past_config import STATE, past_config
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """The scene as it was at `step`, on the CPU, with the renderer that showed it; `config` has all links resolved."""
+
+    config: DictConfig
+    scene: Scene
+    renderer: Renderer
+    step: int
+
+
+def open_run(folder: str | Path, key: str = "run") -> PastRun:
+    """A finished or interrupted run. key: under which the user named the folder, for the UserError if it is none."""
+    config = past_config(folder, key)
+    try:
+        saved = torch.load(Path(folder, STATE), map_location="cpu", weights_only=True)
+    except (RuntimeError, UnpicklingError) as error:
+        raise UserError(f"{key}={folder}: {STATE} cannot be read; run it again: its command.txt says how") from error
+    scene = instantiate(config.system.scene, _convert_="all")
+    renderer = instantiate(config.system.renderer, _convert_="all")
+    for name, part in (("scene", scene), ("renderer", renderer)):
+        if isinstance(part, nn.Module):
+            part.load_state_dict(under(name, saved["state_dict"]))
+    return PastRun(config, scene, renderer, saved["global_step"])
+
+
+def under(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The entries below a module's name, without it."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
