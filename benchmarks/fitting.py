@@ -41,7 +41,7 @@ from systems.pictures import to_bytes, write_row  # noqa: E402
 CONF = Path(__file__).resolve().parents[1] / "conf"
 N_IMAGES, SIZE, BATCH = 40, 96, 2
 MILESTONES = (25.0, 28.0, 30.0)  # dB
-PACE = {"hashgrid": 5.0, "sdf": 5.0, "nerf": 2.0, "dmtet": 1.0}  # times a text-to-3D run's learning rates: true
+PACE = {"hashgrid": 5.0, "sdf": 5.0, "nerf": 2.0, "dmtet": 5.0}  # times a text-to-3D run's learning rates: true
 # pictures pull the same way at every step
 SHAPE = 1e-5  # of the regularisers' weights, which suit a text-to-3D run: its guidance is a sum over pixels, not a mean
 
