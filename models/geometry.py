@@ -13,7 +13,7 @@ from data.ranges import NonNegativeInt, PositiveFloat, PositiveInt, ThreeOrMore
 from models.encoding import Encoding
 from models.isosurface import isosurface
 from models.mlp import MLP
-from models.normals import Analytic, Normals, direction
+from models.normals import Analytic, Normals, direction, slope
 from models.triangles import Triangles
 
 
@@ -70,10 +70,6 @@ class DensityBias(Protocol):
         """Added to the density before its activation, so that optimisation starts from a soft ball."""
         ...
 
-    def slope(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        """Its gradient."""
-        ...
-
 
 class BlobMagic3D:
     """scale * (1 - |x| / std): a cone (Lin et al. 2022, Magic3D; the form MVDream uses)."""
@@ -112,11 +108,11 @@ class ImplicitVolume(nn.Module):
         self,
         encoding: Encoding,
         density_bias: DensityBias,
-        normals: Normals | None = None,
         radius: PositiveFloat = 0.6,
         hidden: PositiveInt = 32,
         n_hidden: NonNegativeInt = 1,
         n_features: ThreeOrMore = 3,
+        normals: Normals | None = None,
         separate_features: bool = False,
         seed: int = 0,
     ) -> None:
@@ -140,8 +136,8 @@ class ImplicitVolume(nn.Module):
     ) -> FieldSample:
         normal = None
         if with_normal:
-            code, slope = self.normals(self, x, code)
-            normal = -direction(slope)
+            code, gradient = self.normals(self, x, code)
+            normal = -direction(gradient)
         else:
             code = self.encode(x, code)
         raw = self.network(code)
@@ -163,7 +159,7 @@ class ImplicitVolume(nn.Module):
         code, jacobian = self.encoding.with_jacobian(self._unit(x))
         # Feature by feature, as they come in memory: twice as fast
         raw = (jacobian.movedim(0, -1) * self.network.slope(code).t().contiguous()[:, None]).sum(dim=0).t()
-        return code, raw / (2 * self.radius) + self.density_bias.slope(x)
+        return code, raw / (2 * self.radius) + slope(self.density_bias, x)
 
     def _unit(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         return x / (2 * self.radius) + 0.5
