@@ -31,6 +31,7 @@ from systems.words import check_words
 
 CHECKED = ("folder", "job")  # the two nodes that launch.py instantiates
 KEYWORDS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+UNUSED = re.compile(r"Could not override '(\w+)'. No match in the defaults list")
 LINK = re.compile(r"\$\{([\w.]+)\}")
 EXAMPLES = {
     "prompt": 'prompt="a red dog wearing a blue hat"',
@@ -108,6 +109,10 @@ def compose_checked(overrides: list[Override]) -> DictConfig:
         take_over(config, [override.key_or_group for override in overrides])
         return config
     except (HydraException, OmegaConfBaseException) as error:
+        if unused := UNUSED.match(str(error)):
+            raise UserError(
+                f"{unused[1]}=...: nothing here takes a {unused[1]}; another renderer or experiment does"
+            ) from None
         base = _compose(choices)
         for override in overrides:
             if override not in choices and not override.is_add() and not override.is_hydra_override():
