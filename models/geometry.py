@@ -10,10 +10,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from data.ranges import NonNegativeInt, PositiveFloat, PositiveInt, ThreeOrMore
-from models.encoding import Encoding
+from models.encoding import Encoding, encode_with_slope, unit_cube
 from models.isosurface import isosurface
 from models.mlp import MLP
-from models.normals import Analytic, Normals, direction
+from models.normals import Analytic, Normals, direction, slope
+from models.sampled_shape import at_hand
+from models.shapes import Shape
 from models.triangles import Triangles
 
 
@@ -22,6 +24,7 @@ class FieldSample:
     density: Float[Tensor, "n"]  # per unit length, >= 0
     features: Float[Tensor, "n f"]  # what the material turns into colour
     normal: Float[Tensor, "n 3"] | None  # unit length, outward
+    gradient: Float[Tensor, "n 3"] | None = None  # of the signed distance, if there is one and normals were asked for
 
 
 @runtime_checkable
@@ -70,10 +73,6 @@ class DensityBias(Protocol):
         """Added to the density before its activation, so that optimisation starts from a soft ball."""
         ...
 
-    def slope(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        """Its gradient."""
-        ...
-
 
 class BlobMagic3D:
     """scale * (1 - |x| / std): a cone (Lin et al. 2022, Magic3D; the form MVDream uses)."""
@@ -101,6 +100,25 @@ class BlobDreamFusion:
         return -self(x)[:, None] * x / self.std**2
 
 
+class FromShape(nn.Module):
+    """-scale * distance / width: what lies deeper than `width` in the shape is denser than `scale`, outside is nothing.
+
+    The distance is asked for up to `radius` from the middle along each axis.
+    """
+
+    def __init__(
+        self, shape: Shape, scale: float = 10.0, width: PositiveFloat = 0.1, radius: PositiveFloat = 0.6
+    ) -> None:
+        super().__init__()
+        self.shape, self.scale, self.width = at_hand(shape, radius), scale, width
+
+    def forward(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        return -self.scale / self.width * self.shape(x)
+
+    def slope(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        return -self.scale / self.width * slope(self.shape, x)
+
+
 class ImplicitVolume(nn.Module):
     """density = softplus(network(encoding(x))[0] + bias(x)); the network's other outputs are the features.
 
@@ -112,11 +130,11 @@ class ImplicitVolume(nn.Module):
         self,
         encoding: Encoding,
         density_bias: DensityBias,
-        normals: Normals | None = None,
         radius: PositiveFloat = 0.6,
         hidden: PositiveInt = 32,
         n_hidden: NonNegativeInt = 1,
         n_features: ThreeOrMore = 3,
+        normals: Normals | None = None,
         separate_features: bool = False,
         seed: int = 0,
     ) -> None:
@@ -130,7 +148,7 @@ class ImplicitVolume(nn.Module):
         self.normals = normals or Analytic()
 
     def encode(self, x: Float[Tensor, "n 3"], code: Float[Tensor, "n c"] | None = None) -> Float[Tensor, "n c"]:
-        return self.encoding(self._unit(x), code)
+        return self.encoding(unit_cube(x, self.radius), code)
 
     def density(self, x: Float[Tensor, "n 3"], code: Float[Tensor, "n c"] | None = None) -> Float[Tensor, "n"]:
         return self._activate(self.network(self.encode(x, code))[:, 0], x)
@@ -140,8 +158,8 @@ class ImplicitVolume(nn.Module):
     ) -> FieldSample:
         normal = None
         if with_normal:
-            code, slope = self.normals(self, x, code)
-            normal = -direction(slope)
+            code, gradient = self.normals(self, x, code)
+            normal = -direction(gradient)
         else:
             code = self.encode(x, code)
         raw = self.network(code)
@@ -160,13 +178,8 @@ class ImplicitVolume(nn.Module):
 
     def encode_with_slope(self, x: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n 3"]]:
         """The slope before the activation, which is monotonous: where softplus is flat, this still has a direction."""
-        code, jacobian = self.encoding.with_jacobian(self._unit(x))
-        # Feature by feature, as they come in memory: twice as fast
-        raw = (jacobian.movedim(0, -1) * self.network.slope(code).t().contiguous()[:, None]).sum(dim=0).t()
-        return code, raw / (2 * self.radius) + self.density_bias.slope(x)
-
-    def _unit(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        return x / (2 * self.radius) + 0.5
+        code, gradient = encode_with_slope(self.encoding, self.network, x, self.radius)
+        return code, gradient + slope(self.density_bias, x)
 
     def _activate(self, raw: Float[Tensor, "n"], x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         return nn.functional.softplus(raw + self.density_bias(x))

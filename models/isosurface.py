@@ -1,4 +1,4 @@
-"""The surface of a density field, by marching cubes."""
+"""The surface of a field, by marching cubes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,6 @@ def isosurface(
 
     Between the points the opacity of a cell is interpolated: unlike density, it does not grow without bound inside.
     """
-    from skimage.measure import marching_cubes
-
     values = _sample(density, radius, resolution, device)
     spacing = 2 * radius / (resolution - 1)
     level = silhouette_threshold(values, spacing) if threshold is None else threshold
@@ -36,20 +34,43 @@ def isosurface(
         greatest = f"no density exceeds the threshold {level:.3g}; the greatest is {values.max():.3g}"
         raise EmptySurfaceError(f"{greatest}: say export.threshold=null, which finds one, or a lower one")
     alpha, alpha_level = -torch.expm1(-values * spacing).cpu().numpy(), -math.expm1(-level * spacing)
-    vertices, faces, _, _ = marching_cubes(alpha, alpha_level, spacing=(spacing,) * 3, gradient_direction="ascent")
+    return _march(alpha, alpha_level, radius, device)
+
+
+@torch.no_grad()
+def zero_surface(
+    distance: Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]], radius: float, resolution: int, device: torch.device
+) -> Triangles:
+    """Marching cubes where a signed distance, negative inside, is 0."""
+    depth = _sample(lambda x: -distance(x), radius, resolution, device, beyond=-radius)
+    if not (depth > 0).any():
+        raise EmptySurfaceError("the signed distance is positive everywhere: train longer, or lower the losses")
+    return _march(depth.cpu().numpy(), 0.0, radius, device)
+
+
+def _march(values: np.ndarray, level: float, radius: float, device: torch.device) -> Triangles:
+    """Where values "x y z" = level; what is greater is inside."""
+    from skimage.measure import marching_cubes
+
+    spacing = 2 * radius / (len(values) - 1)
+    vertices, faces, _, _ = marching_cubes(values, level, spacing=(spacing,) * 3, gradient_direction="ascent")
     points = torch.from_numpy(vertices.astype(np.float32)) - radius
     return Triangles(points.to(device), torch.from_numpy(faces.astype(np.int64)).to(device))
 
 
 def _sample(
-    density: Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]], radius: float, resolution: int, device: torch.device
+    values: Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]],
+    radius: float,
+    resolution: int,
+    device: torch.device,
+    beyond: float = 0.0,
 ) -> Float[Tensor, "x y z"]:
-    """Zero on the sphere that bounds the scene and beyond, where rays do not look: every surface closes."""
+    """`beyond` on the sphere that bounds the scene and outside, where rays do not look: every surface closes."""
     axis = torch.linspace(-radius, radius, resolution, device=device)
     points = torch.cartesian_prod(axis, axis, axis)
-    values = torch.cat([density(part) for part in points.split(PART)])
-    values = torch.where(points.norm(dim=-1) < radius * (1 - 1e-4), values, 0.0)
-    return values.view(resolution, resolution, resolution)
+    sampled = torch.cat([values(part) for part in points.split(PART)])
+    sampled = torch.where(points.norm(dim=-1) < radius * (1 - 1e-4), sampled, beyond)
+    return sampled.view(resolution, resolution, resolution)
 
 
 def silhouette_threshold(density: Float[Tensor, "x y z"], spacing: float) -> float:

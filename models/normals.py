@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -60,6 +61,21 @@ class FiniteDifferences:
         plus, minus = field.level(neighbours.flatten(0, 1)).view(-1, 2, 3).unbind(dim=1)
         ahead, behind = neighbours.view(-1, 2, 3, 3).diagonal(dim1=2, dim2=3).unbind(dim=1)
         return field.encode(x, code), (plus - minus) / (ahead - behind)
+
+
+@runtime_checkable
+class WithSlope(Protocol):
+    def slope(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]: ...
+
+
+def slope(
+    function: Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]], x: Float[Tensor, "n 3"], step: float = 1e-3
+) -> Float[Tensor, "n 3"]:
+    """The gradient of something fixed: as it says itself, where it can; else by central differences."""
+    if isinstance(function, WithSlope):
+        return function.slope(x)
+    shifts = step * torch.eye(3, device=x.device, dtype=x.dtype)
+    return torch.stack([function(x + shift) - function(x - shift) for shift in shifts], dim=1) / (2 * step)
 
 
 def direction(vectors: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from data.errors import UserError
 from data.ranges import PositiveFloat
+from models.normals import direction
 from models.triangles import Triangles
 
 
@@ -30,6 +31,9 @@ class Sphere:
 
     def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         return x.norm(dim=-1) - self.radius
+
+    def slope(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        return direction(x)
 
 
 class Ellipsoid:

@@ -25,6 +25,7 @@ class RaySamples:
     direction: Float[Tensor, "s 3"]
     normal: Float[Tensor, "s 3"] | None
     n_rays: int
+    gradient: Float[Tensor, "s 3"] | None = None  # of the signed distance, if the geometry has one
 
 
 @dataclass(frozen=True)

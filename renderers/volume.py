@@ -109,9 +109,8 @@ class Volume(nn.Module):
         values = [color, torch.ones_like(t), t] + ([] if field.normal is None else [field.normal])
         weight = kernels.weights(field.density, segments)
         image = kernels.accumulate(weight, torch.cat(values, dim=-1), segments)
-        samples = RaySamples(
-            segments.ray, segments.t_start, segments.t_end, weight, directions, field.normal, segments.n_rays
-        )
+        where = segments.ray, segments.t_start, segments.t_end
+        samples = RaySamples(*where, weight, directions, field.normal, segments.n_rays, field.gradient)
         return image, samples
 
     @torch.no_grad()

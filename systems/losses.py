@@ -70,3 +70,19 @@ class ZVariance:
         variance = torch.zeros_like(depth).index_add(0, samples.ray, spread)
         solid = output.opacity.reshape(-1) > 0.5
         return (variance * solid).sum() / solid.sum().clamp(min=1)
+
+
+class Eikonal:
+    """mean (|grad s| - 1)^2 over the visible samples: s stays a distance (Gropp et al. 2020, IGR)."""
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def __call__(self, scene: Scene, output: RenderOutput) -> Float[Tensor, ""]:
+        samples = output.samples
+        if samples is None or samples.gradient is None:
+            raise UserError(
+                f"system.losses.eikonal.weight={self.weight} needs the gradients of a signed distance: say renderer=sdf"
+                " and renderer.normals=true"
+            )
+        return (samples.gradient.norm(dim=-1) - 1).square().sum() / max(len(samples.gradient), 1)

@@ -8,11 +8,12 @@ from torch import Tensor
 from models.geometry import BlobDreamFusion, BlobMagic3D, DensityBias, ImplicitVolume
 from models.hashgrid import HashGrid
 from models.mlp import MLP
-from models.normals import Analytic, FiniteDifferences, Normals, direction
+from models.normals import Analytic, FiniteDifferences, Normals, direction, slope
+from models.shapes import Sphere
 
 
 def volume(bias: DensityBias | None = None, normals: Normals | None = None, n_hidden: int = 1) -> ImplicitVolume:
-    return ImplicitVolume(HashGrid(backend="torch"), bias or BlobMagic3D(), normals, n_hidden=n_hidden)
+    return ImplicitVolume(HashGrid(backend="torch"), bias or BlobMagic3D(), n_hidden=n_hidden, normals=normals)
 
 
 class _Slope(torch.nn.Module):
@@ -81,6 +82,12 @@ def test_finite_differences_on_the_bounding_cube_are_one_sided() -> None:
     corner = torch.full((1, 3), 0.6)
     _, slope = FiniteDifferences(1e-3)(volume(BlobMagic3D(100.0, 2.0)), corner, None)
     torch.testing.assert_close(slope, BlobMagic3D(100.0, 2.0).slope(corner), rtol=1e-2, atol=0)
+
+
+@pytest.mark.parametrize("function", [BlobMagic3D(1.0, 0.5), BlobDreamFusion(1.0, 0.5), Sphere()])
+def test_closed_forms_of_slopes_are_those_of_differences(function: DensityBias, rng: torch.Generator) -> None:
+    points = torch.rand(100, 3, generator=rng, dtype=torch.float64) - 0.5
+    torch.testing.assert_close(slope(function, points), slope(lambda x: function(x), points), atol=1e-4, rtol=1e-4)
 
 
 def test_no_slope_has_no_direction_and_no_gradient() -> None:

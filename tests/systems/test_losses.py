@@ -10,7 +10,7 @@ import torch
 from data.errors import UserError
 from models.scene import Scene
 from renderers.output import RaySamples, RenderOutput
-from systems.losses import Loss, Opacity, Orientation, Sparsity, ZVariance
+from systems.losses import Eikonal, Loss, Opacity, Orientation, Sparsity, ZVariance
 from systems.text_to_3d import TextTo3D
 
 
@@ -69,3 +69,13 @@ def test_z_variance_is_the_spread_of_a_ray(scene: Scene) -> None:
 
 def test_z_variance_ignores_rays_that_see_little(scene: Scene) -> None:
     assert of(ZVariance(1.0), scene, output([0.2, 0.2], [1.0, 3.0])) == 0.0
+
+
+def test_eikonal_is_0_for_a_distance_and_needs_one(scene: Scene) -> None:
+    seen = output([0.5, 0.5], [1.0, 2.0])
+    assert seen.samples is not None
+    slopes = torch.tensor([[0.0, 0.6, 0.8], [0.0, 0.0, 3.0]])
+    sampled = dataclasses.replace(seen, samples=dataclasses.replace(seen.samples, gradient=slopes))
+    assert of(Eikonal(1.0), scene, sampled) == pytest.approx((3 - 1) ** 2 / 2)
+    with pytest.raises(UserError, match=r"renderer=sdf.*renderer\.normals=true"):
+        Eikonal(1.0)(scene, seen)
