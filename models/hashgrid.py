@@ -40,6 +40,10 @@ class Levels:
     def hashed(self) -> Bool[np.ndarray, "l"]:
         return self.resolution**3 > self.size
 
+    def coarsest(self, n: int) -> Levels:
+        """The first n; they stay where they are in the table."""
+        return Levels(self.scale[:n], self.resolution[:n], self.offset[:n], self.size[:n])
+
 
 @runtime_checkable
 class Encode(Protocol):
@@ -59,23 +63,69 @@ class Encode(Protocol):
         ...
 
 
+@runtime_checkable
+class EncodeWithJacobian(Protocol):
+    def __call__(
+        self, x: Float[Tensor, "n 3"], tables: Float[Tensor, "e k"], levels: Levels
+    ) -> tuple[Float[Tensor, "n f"], Float[Tensor, "n f 3"]]:
+        """What `Encode` gives, and its derivatives with respect to x; 0 along an axis on which x is outside the cube.
+
+        Both are linear in the tables, so that the gradient of the derivatives, too, is one scatter into the tables.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class HashKernels:
+    encode: Encode
+    with_jacobian: EncodeWithJacobian
+
+
 def encode_torch(
     x: Float[Tensor, "n 3"], tables: Float[Tensor, "e k"], levels: Levels, known: Float[Tensor, "n f"] | None = None
 ) -> Float[Tensor, "n f"]:
     """The definition. Per level: p = x * scale + 1/2, the 8 vertices around p, their entries weighted trilinearly."""
-    corners = torch.tensor([[c & 1, c >> 1 & 1, c >> 2] for c in range(8)], device=x.device)
     features = []
-    for i, hashed in enumerate(levels.hashed):
-        position = x.clamp(0, 1) * float(levels.scale[i]) + 0.5
-        cell = position.detach().floor()
-        inside = (position - cell)[:, None]
-        vertex = cell.long()[:, None] + corners
-        index = _hash(vertex) if hashed else _dense(vertex, int(levels.resolution[i]))
-        # Not tables[...]: its gradient adds in any order on several threads, and resumed runs are to be bit-equal
-        entries = embedding(int(levels.offset[i]) + index % int(levels.size[i]), tables)
-        weight = torch.where(corners == 1, inside, 1 - inside).prod(dim=-1)
-        features.append((weight[..., None] * entries).sum(dim=1))
+    for i in range(len(levels.scale)):
+        entries, along = _around(x, tables, levels, i)
+        features.append((along.prod(dim=-1)[..., None] * entries).sum(dim=1))
     return torch.cat(features, dim=-1)
+
+
+def jacobian_torch(
+    x: Float[Tensor, "n 3"], tables: Float[Tensor, "e k"], levels: Levels
+) -> tuple[Float[Tensor, "n f"], Float[Tensor, "n f 3"]]:
+    """The definition. d weight / d x along an axis: +- scale, times the weights along the other two."""
+    sign = 2 * _corners(x.device) - 1
+    inside = (x >= 0) & (x <= 1)
+    slopes = []
+    for i, scale in enumerate(levels.scale):
+        entries, along = _around(x, tables, levels, i)
+        others = torch.stack(
+            [along[..., 1] * along[..., 2], along[..., 0] * along[..., 2], along[..., :2].prod(-1)], -1
+        )
+        weight = sign * others * float(scale) * inside[:, None]
+        slopes.append((weight[..., None, :] * entries[..., None]).sum(dim=1))
+    return encode_torch(x, tables, levels), torch.cat(slopes, dim=1)
+
+
+def _around(
+    x: Float[Tensor, "n 3"], tables: Float[Tensor, "e k"], levels: Levels, level: int
+) -> tuple[Float[Tensor, "n 8 k"], Float[Tensor, "n 8 3"]]:
+    """The entries of the 8 vertices around each point on one level, and their weights along each axis."""
+    corners = _corners(x.device)
+    position = x.clamp(0, 1) * float(levels.scale[level]) + 0.5
+    cell = position.detach().floor()
+    inside = (position - cell)[:, None]
+    vertex = cell.long()[:, None] + corners
+    index = _hash(vertex) if levels.hashed[level] else _dense(vertex, int(levels.resolution[level]))
+    # Not tables[...]: its gradient adds in any order on several threads, and resumed runs are to be bit-equal
+    entries = embedding(int(levels.offset[level]) + index % int(levels.size[level]), tables)
+    return entries, torch.where(corners == 1, inside, 1 - inside)
+
+
+def _corners(device: torch.device) -> Int[Tensor, "8 3"]:
+    return torch.tensor([[c & 1, c >> 1 & 1, c >> 2] for c in range(8)], device=device)
 
 
 def _hash(vertex: Int[Tensor, "n 8 3"]) -> Int[Tensor, "n 8"]:
@@ -87,20 +137,23 @@ def _dense(vertex: Int[Tensor, "n 8 3"], resolution: int) -> Int[Tensor, "n 8"]:
     return vertex[..., 0] + resolution * (vertex[..., 1] + resolution * vertex[..., 2])
 
 
-def _load_numba() -> Encode:
-    from models.hashgrid_numba import encode_numba
-
-    return encode_numba
+TORCH = HashKernels(encode_torch, jacobian_torch)
 
 
-def _refuse_numba() -> Encode:
+def _load_numba() -> HashKernels:
+    from models.hashgrid_numba import encode_numba, jacobian_numba
+
+    return HashKernels(encode_numba, jacobian_numba)
+
+
+def _refuse_numba() -> HashKernels:
     raise NotImplementedError("the numba encoding is written for 2 features per level")
 
 
-def _load_tinycudann() -> Encode:
+def _load_tinycudann() -> HashKernels:
     from models.hashgrid_cuda import TinyCudaEncode
 
-    return TinyCudaEncode()
+    return HashKernels(TinyCudaEncode(), jacobian_torch)
 
 
 NUMBA = Source(_load_numba, "pip install numba")
@@ -114,7 +167,7 @@ TINYCUDANN = Source(
 class HashGrid(nn.Module):
     """Points in the unit cube to `n_output` features, learned in one table "e k" that all back ends share.
 
-    active_levels: the features of finer levels are 0. A schedule may let them in one after the other.
+    active_levels: finer levels are not looked up, their features are 0. A schedule may let them in one by one.
     """
 
     def __init__(
@@ -136,13 +189,31 @@ class HashGrid(nn.Module):
         tables = torch.empty(int(self.levels.size.sum()), n_features)
         self.tables = nn.Parameter(tables.uniform_(-1e-4, 1e-4, generator=generator))
         numba = NUMBA if n_features == 2 else NUMBA_OTHER_WIDTH
-        self._encode = choose(backend, encode_torch, numba, TINYCUDANN)
+        self._kernels = choose(backend, TORCH, numba, TINYCUDANN)
 
     def forward(self, x: Float[Tensor, "n 3"], known: Float[Tensor, "n f"] | None = None) -> Float[Tensor, "n f"]:
         if known is not None and not torch.is_grad_enabled():
             return known
-        features = self._encode.of(x)(x, self.tables, self.levels, known)
-        n_active = self.active_levels * self.n_features
-        if n_active >= self.n_output:
-            return features
-        return features * (torch.arange(self.n_output, device=x.device) < n_active)
+        encode = self._kernels.of(x).encode
+        if known is not None:
+            known = known[:, : self._n_active]
+        return self._with_zeros(encode(x, self.tables, self._active, known))
+
+    def with_jacobian(self, x: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, "n f"], Float[Tensor, "n f 3"]]:
+        features, jacobian = self._kernels.of(x).with_jacobian(x, self.tables, self._active)
+        return self._with_zeros(features), self._with_zeros(jacobian)
+
+    @property
+    def _active(self) -> Levels:
+        return self.levels.coarsest(self.active_levels)
+
+    @property
+    def _n_active(self) -> int:
+        return min(self.active_levels * self.n_features, self.n_output)
+
+    def _with_zeros(self, active: Float[Tensor, "n a *d"]) -> Float[Tensor, "n f *d"]:
+        """With the features of the levels that are not active yet; feature by feature in memory if they come so."""
+        if self._n_active == self.n_output:
+            return active
+        zeros = active.new_zeros(self.n_output - self._n_active, len(active), *active.shape[2:])
+        return torch.cat([active.transpose(0, 1), zeros]).transpose(0, 1)

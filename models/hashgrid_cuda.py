@@ -12,7 +12,7 @@ from models.hashgrid import Levels
 
 class TinyCudaEncode:
     def __init__(self) -> None:
-        self._encoding: torch.nn.Module | None = None  # no parameters of ours: they are handed in at every call
+        self._encodings: dict[int, torch.nn.Module] = {}  # by levels; they own no parameters: those come with each call
 
     def __call__(
         self,
@@ -21,9 +21,10 @@ class TinyCudaEncode:
         levels: Levels,
         known: Float[Tensor, "n f"] | None = None,
     ) -> Float[Tensor, "n f"]:
-        if self._encoding is None:
-            self._encoding = _build(levels, tables.shape[1])
-        return torch.func.functional_call(self._encoding, {"params": tables.flatten()}, (x,))
+        if len(levels.scale) not in self._encodings:
+            self._encodings[len(levels.scale)] = _build(levels, tables.shape[1])
+        params = tables[: int(levels.size.sum())].flatten()
+        return torch.func.functional_call(self._encodings[len(levels.scale)], {"params": params}, (x,))
 
 
 def _build(levels: Levels, n_features: int) -> torch.nn.Module:
@@ -33,7 +34,7 @@ def _build(levels: Levels, n_features: int) -> torch.nn.Module:
         "otype": "HashGrid",
         "n_levels": n_levels,
         "n_features_per_level": n_features,
-        "log2_hashmap_size": int(levels.size.max()).bit_length() - 1,
+        "log2_hashmap_size": int(levels.size.max() - 1).bit_length(),  # rounded up: dense levels stay dense
         "base_resolution": round(float(levels.scale[0])) + 1,
         "per_level_scale": float(growth),
         "interpolation": "Linear",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -11,8 +12,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from models.backends import Backend, Source, choose
+from models.mlp_blocked import perceptron_blocked
 
-Perceptron = Callable[[Float[Tensor, "*n i"], Sequence[Float[Tensor, "_ _"]]], Float[Tensor, "*n o"]]
+
+@dataclass(frozen=True)
+class Perceptrons:
+    """The network, and the gradient of its first output with respect to its input: see the definitions."""
+
+    forward: Callable[[Float[Tensor, "*n i"], Sequence[Float[Tensor, "_ _"]]], Float[Tensor, "*n o"]]
+    slope: Callable[[Float[Tensor, "n i"], Sequence[Float[Tensor, "_ _"]]], Float[Tensor, "n i"]]
 
 
 def perceptron(x: Float[Tensor, "*n i"], weights: Sequence[Float[Tensor, "_ _"]]) -> Float[Tensor, "*n o"]:
@@ -23,21 +31,39 @@ def perceptron(x: Float[Tensor, "*n i"], weights: Sequence[Float[Tensor, "_ _"]]
     return nn.functional.linear(x, last)
 
 
-def _load_numba() -> Perceptron:
-    from models.mlp_numba import perceptron_numba
+def perceptron_slope(x: Float[Tensor, "n i"], weights: Sequence[Float[Tensor, "_ _"]]) -> Float[Tensor, "n i"]:
+    """d output_0 / d x = w_last[0] diag(h_k > 0) W_k ... diag(h_1 > 0) W_1, by row vectors, from the last layer on.
 
-    return perceptron_numba
+    Between the kinks of ReLU it does not depend on x: so its own gradient is an ordinary one, to the weights alone.
+    """
+    *inner, last = weights
+    alive = []
+    with torch.no_grad():
+        for weight in inner:
+            x = nn.functional.relu(nn.functional.linear(x, weight), inplace=True)
+            alive.append(x > 0)
+    slope = last[:1].expand(len(x), -1)
+    for weight, mask in zip(reversed(inner), reversed(alive), strict=True):
+        slope = (slope * mask) @ weight
+    return slope
+
+
+TORCH = Perceptrons(perceptron, perceptron_slope)
+
+
+def _load_numba() -> Perceptrons:
+    from models.mlp_numba import perceptron_numba, slope_numba
+
+    return Perceptrons(perceptron_numba, slope_numba)
 
 
 NUMBA = Source(_load_numba, "pip install numba")
-CUDA: Source[Perceptron] = Source(lambda: perceptron, "nothing")  # torch itself is the CUDA library
+BLOCKED = Source(lambda: Perceptrons(perceptron_blocked, perceptron_slope), "nothing")  # several hidden layers
+CUDA: Source[Perceptrons] = Source(lambda: TORCH, "nothing")  # torch itself is the CUDA library
 
 
 class MLP(nn.Module):
-    """n_input -> hidden -> ... -> n_output with ReLU between and no biases: a zero encoding gives exactly zero.
-
-    The numba twin is written for one hidden layer; other depths run on the definition.
-    """
+    """n_input -> hidden -> ... -> n_output with ReLU between and no biases: a zero encoding gives exactly zero."""
 
     def __init__(
         self,
@@ -49,7 +75,8 @@ class MLP(nn.Module):
         backend: Backend = "torch",
     ) -> None:
         super().__init__()
-        self._perceptron = choose(backend if n_hidden == 1 else "torch", perceptron, NUMBA, CUDA)
+        numba = NUMBA if n_hidden == 1 else BLOCKED
+        self._kernels = choose(backend if n_hidden else "torch", TORCH, numba, CUDA)
         generator = torch.Generator().manual_seed(seed)
         widths = [n_input] + [hidden] * n_hidden + [n_output]
         self.weights = nn.ParameterList(
@@ -57,7 +84,11 @@ class MLP(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
-        return self._perceptron.of(x)(x, list(self.weights))
+        return self._kernels.of(x).forward(x, list(self.weights))
+
+    def slope(self, x: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
+        """The gradient of the first output with respect to x."""
+        return self._kernels.of(x).slope(x, list(self.weights))
 
 
 def _kaiming_uniform(n_input: int, n_output: int, generator: torch.Generator) -> nn.Parameter:

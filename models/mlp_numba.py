@@ -1,4 +1,4 @@
-"""CPU twin of `mlp.perceptron` with one hidden layer. Compiled once, see models/hashgrid_numba.py.
+"""CPU twins of the definitions in models/mlp.py for one hidden layer. Compiled once, see models/hashgrid_numba.py.
 
 Works on blocks of points that stay in the cache, so the hidden layer, else the largest array of a step, never reaches
 memory; the backward computes it again. Blocks are summed in order, whatever the number of threads.
@@ -87,6 +87,33 @@ def _backward_block(x, first, last, gradient, begin, end, x_gradient, first_grad
             _add(first[j, i], behind, x_gradient[i][begin:end])
 
 
+@cached_njit(fastmath=REORDER)
+def _slope_block(x, first, last, begin, end, out):
+    unit = np.empty(end - begin, np.float32)
+    for i in range(first.shape[1]):
+        out[i][begin:end] = ZERO
+    for j in range(first.shape[0]):
+        _unit(x, begin, first[j], unit)
+        for p in range(len(unit)):
+            unit[p] = last[0, j] if unit[p] > ZERO else ZERO
+        for i in range(first.shape[1]):
+            _add(first[j, i], unit, out[i][begin:end])
+
+
+@cached_njit(fastmath=REORDER)
+def _slope_backward_block(x, first, last, gradient, begin, end, first_gradient, last_gradient):
+    """last_gradient (h): of the first output, the others have none."""
+    unit, behind = np.empty(end - begin, np.float32), np.empty(end - begin, np.float32)
+    for j in range(first.shape[0]):
+        _unit(x, begin, first[j], unit)
+        _unit(gradient, begin, first[j], behind)
+        for p in range(len(unit)):
+            unit[p] = np.float32(1) if unit[p] > ZERO else ZERO
+        last_gradient[j] = _dot(unit, behind)
+        for i in range(first.shape[1]):
+            first_gradient[j, i] = last[0, j] * _dot(unit, gradient[i][begin:end])
+
+
 @cached_njit(parallel=True)
 def _forward(x, first, last, out):
     for block in prange((x.shape[1] + BLOCK - 1) // BLOCK):
@@ -100,6 +127,21 @@ def _backward(x, first, last, gradient, x_gradient, first_gradient, last_gradien
         begin, end = block * BLOCK, min((block + 1) * BLOCK, x.shape[1])
         sums = first_gradient[block], last_gradient[block]
         _backward_block(x, first, last, gradient, begin, end, x_gradient, sums[0], sums[1])
+
+
+@cached_njit(parallel=True)
+def _slope_forward(x, first, last, out):
+    for block in prange((x.shape[1] + BLOCK - 1) // BLOCK):
+        _slope_block(x, first, last, block * BLOCK, min((block + 1) * BLOCK, x.shape[1]), out)
+
+
+@cached_njit(parallel=True)
+def _slope_backward(x, first, last, gradient, first_gradient, last_gradient):
+    """Block by block: (blocks, h, i) and (blocks, h)."""
+    for block in prange((x.shape[1] + BLOCK - 1) // BLOCK):
+        begin, end = block * BLOCK, min((block + 1) * BLOCK, x.shape[1])
+        sums = first_gradient[block], last_gradient[block]
+        _slope_backward_block(x, first, last, gradient, begin, end, sums[0], sums[1])
 
 
 class _Perceptron(torch.autograd.Function):
@@ -120,6 +162,31 @@ class _Perceptron(torch.autograd.Function):
         arrays = (x, first, last, gradient.contiguous(), x_gradient, *sums)
         _backward(*(tensor.detach().numpy() for tensor in arrays))
         return x_gradient, sums[0].sum(dim=0), sums[1].sum(dim=0)
+
+
+class _Slope(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, first: Tensor, last: Tensor) -> Tensor:
+        out = torch.empty_like(x)
+        _slope_forward(x.numpy(), first.numpy(), last.numpy(), out.numpy())
+        ctx.save_for_backward(x, first, last)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, Tensor]:
+        x, first, last = ctx.saved_tensors
+        blocks = -(-x.shape[1] // BLOCK)
+        sums = torch.empty(blocks, *first.shape), torch.empty(blocks, first.shape[0])
+        _slope_backward(*(tensor.detach().numpy() for tensor in (x, first, last, gradient.contiguous(), *sums)))
+        last_gradient = torch.zeros_like(last)
+        last_gradient[0] = sums[1].sum(dim=0)
+        return None, sums[0].sum(dim=0), last_gradient
+
+
+def slope_numba(x: Float[Tensor, "n i"], weights: Sequence[Float[Tensor, "_ _"]]) -> Float[Tensor, "n i"]:
+    first, last = weights
+    return _Slope.apply(x.detach().t().contiguous(), first.contiguous(), last.contiguous()).t()
 
 
 def perceptron_numba(x: Float[Tensor, "n i"], weights: Sequence[Float[Tensor, "_ _"]]) -> Float[Tensor, "n o"]:

@@ -27,7 +27,7 @@ SHARED = {
     "geometry.density_bias._target_": "models.geometry.BlobMagic3D",
     "geometry.density_bias.scale": 10.0,
     "geometry.density_bias.std": 0.5,
-    "geometry.normal_step": 0.01,
+    "geometry.normals._target_": "models.normals.Analytic",
     "background._target_": "models.backgrounds.LearnedBackground",
     "background.hidden": 16,
     "background.n_hidden": 2,

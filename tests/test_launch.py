@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from omegaconf import DictConfig
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
 
 import launch
 from data.errors import UserError
@@ -18,7 +20,8 @@ from tests.conftest import Run
 
 ROOT = Path(launch.__file__).parent
 PROMPT = "prompt=a red dog"
-WHOLE = {"job", "system", "network", "budget", "experiment", "field"}  # chosen by others, all at once
+ABOUT_A_RUN = {"export": "run", "refine": "init_from"}  # experiments, and the key that names its folder
+WHOLE = {"job", "system", "network", "budget", "experiment", "field", "volume"}  # chosen by others, all at once
 CHOICES = sorted(
     f"{file.parent.name}={file.stem}"
     for file in (ROOT / "conf").glob("*/*.yaml")
@@ -29,8 +32,7 @@ WITH = {  # what a choice makes sense with
     "shape=mesh": ["renderer=dmtet", "shape.path=teapot.glb"],
     "renderer=texture": ["geometry.path=teapot.glb"],
 }
-AFTER = {"export", "refine"}  # what comes after a run
-EXPERIMENTS = sorted({file.stem for file in (ROOT / "conf" / "experiment").glob("*.yaml")} - AFTER)
+EXPERIMENTS = sorted(file.stem for file in (ROOT / "conf" / "experiment").glob("*.yaml"))
 README = (ROOT / "README.md").read_text().splitlines()
 EXAMPLES = [shlex.split(line, comments=True)[2:] for line in README if line.startswith("python launch.py ")]
 
@@ -129,11 +131,25 @@ def test_every_choice_passes_the_check(run: Run, choice: str) -> None:
     run.accepts(PROMPT, choice, *WITH.get(choice, WITH.get(choice.split("=")[0], [])))
 
 
+@pytest.fixture
+def past(run: Run, tmp_path: Path) -> Path:
+    """What can be seen of a finished run without torch."""
+    (tmp_path / "past" / "checkpoints").mkdir(parents=True)
+    with initialize_config_dir(str(launch.CONF), version_base="1.3"):
+        config = compose("config", [*run.overrides, PROMPT])
+    OmegaConf.save(config, tmp_path / "past" / "config.yaml", resolve=True)
+    with zipfile.ZipFile(tmp_path / "past" / "checkpoints" / "last.ckpt", "w") as archive:
+        archive.writestr("data.pkl", b"")
+    return tmp_path / "past"
+
+
 @pytest.mark.parametrize("arguments", EXAMPLES, ids=" ".join)
-def test_every_example_of_the_readme_passes_the_check(run: Run, arguments: list[str]) -> None:
+def test_every_example_of_the_readme_passes_the_check(run: Run, past: Path, arguments: list[str]) -> None:
+    """The fixtures stand in for full-size weights, for the runs that an example goes on from, and for meshes."""
     full_size = [argument for argument in arguments if argument.startswith("prior.path=/models/")]
-    kept = [argument for argument in arguments if argument not in full_size]  # the fixture stands in for those weights
-    run.accepts(*kept, *["prompt_processor.unknown=warn" for _ in full_size])
+    kept = [argument for argument in arguments if argument not in full_size]
+    there = [re.sub(r"^(run|init_from)=.*", rf"\1={past}", argument) for argument in kept]
+    run.accepts(*there, *["prompt_processor.unknown=warn" for _ in full_size])
 
 
 def test_paths_in_a_tree_are_keys(run: Run) -> None:
@@ -177,7 +193,10 @@ def test_flags_keep_their_values() -> None:
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_passes_the_check(run: Run, name: str) -> None:
     reads_anything = "prompt_processor.unknown=warn"  # as full-size priors do; the fixture knows 15 words
-    run.accepts(PROMPT, f"experiment={name}", reads_anything)
+    if name in ABOUT_A_RUN:  # accepted with one in tests/systems
+        assert f"{ABOUT_A_RUN[name]} is missing" in run.error(PROMPT, f"experiment={name}")
+    else:
+        run.accepts(PROMPT, f"experiment={name}", reads_anything)
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "conf" / "sampler").glob("*.yaml")))

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from data.errors import UserError
 from models.backends import Backend
-from models.hashgrid import HashGrid, Levels, encode_torch
+from models.hashgrid import HashGrid, Levels, encode_torch, jacobian_torch
 
 LEVELS = Levels.geometric(n_levels=4, base_resolution=4, finest_resolution=32, log2_table_size=10)
 
@@ -55,6 +55,24 @@ def test_gradient_of_the_definition_is_exact(rng: torch.Generator) -> None:
     assert torch.autograd.gradcheck(lambda t: encode_torch(points, t, LEVELS), table, fast_mode=True)
 
 
+def test_jacobian_of_the_definition_is_its_derivative(rng: torch.Generator) -> None:
+    points = (torch.rand(50, 3, generator=rng, dtype=torch.float64) * 1.2 - 0.1).requires_grad_()
+    table = tables(rng, torch.float64)
+    features, jacobian = jacobian_torch(points.detach(), table, LEVELS)
+    expected = encode_torch(points, table, LEVELS)
+    assert torch.equal(features, expected)
+    rows = [torch.autograd.grad(column.sum(), points, retain_graph=True)[0] for column in expected.unbind(dim=1)]
+    torch.testing.assert_close(jacobian, torch.stack(rows, dim=1))
+    outside = (points < 0) | (points > 1)
+    assert outside.any() and (jacobian.movedim(1, -1)[outside] == 0).all()
+
+
+def test_gradient_of_the_jacobian_is_exact(rng: torch.Generator) -> None:
+    points = torch.rand(5, 3, generator=rng, dtype=torch.float64)
+    table = tables(rng, torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda t: jacobian_torch(points, t, LEVELS), table, fast_mode=True)
+
+
 def test_equal_seeds_give_equal_tables() -> None:
     assert torch.equal(HashGrid(seed=3).tables, HashGrid(seed=3).tables)
     assert not torch.equal(HashGrid(seed=3).tables, HashGrid(seed=4).tables)
@@ -83,7 +101,9 @@ def test_levels_that_are_not_active_yet_are_zero_and_do_not_learn(backend: Backe
     encoding.active_levels = 3
     with torch.no_grad():
         code = encoding(points)
-    for features in (encoding(points), encoding(points, code)):
+    known, jacobian = encoding.with_jacobian(points)
+    assert (jacobian[:, 6:] == 0).all() and (jacobian[:, :6].flatten(1).abs().sum(dim=1) > 0).all()
+    for features in (encoding(points), encoding(points, code), known):
         assert torch.equal(features[:, :6], whole[:, :6]) and (features[:, 6:] == 0).all()
         (gradient,) = torch.autograd.grad(features.sum(), encoding.tables)
         learns = [gradient[a:b].abs().sum().item() > 0 for a, b in zip(*ends(encoding.levels), strict=True)]

@@ -6,20 +6,34 @@ import torch
 from models.mlp import MLP
 
 
-def run(backend: str, x: torch.Tensor, hidden: int) -> list[torch.Tensor]:
-    network, x = MLP(x.shape[1], 4, hidden, backend=backend), x.clone().requires_grad_()
+def run_slope(backend: str, x: torch.Tensor, hidden: int, n_hidden: int) -> list[torch.Tensor]:
+    network = MLP(x.shape[1], 4, hidden, n_hidden, backend=backend)
+    slope = network.slope(x)
+    weight = torch.linspace(-1, 1, slope.numel()).view_as(slope)
+    return [slope.detach(), *torch.autograd.grad((slope * weight).sum(), list(network.weights))]
+
+
+def run(backend: str, x: torch.Tensor, hidden: int, n_hidden: int) -> list[torch.Tensor]:
+    network, x = MLP(x.shape[1], 4, hidden, n_hidden, backend=backend), x.clone().requires_grad_()
     out = network(x)
     weight = torch.linspace(-1, 1, out.numel()).view_as(out)
     return [out.detach(), *torch.autograd.grad((out * weight).sum(), [x, *network.weights])]
 
 
+@pytest.mark.parametrize("n_hidden", [1, 2, 3])
 @pytest.mark.parametrize(("n", "n_input", "hidden"), [(5000, 16, 32), (1, 6, 5), (0, 16, 32)])
-def test_perceptron_equals_its_definition(n: int, n_input: int, hidden: int, rng: torch.Generator) -> None:
+def test_perceptron_equals_its_definition(
+    n: int, n_input: int, hidden: int, n_hidden: int, rng: torch.Generator
+) -> None:
     x = torch.randn(n, n_input, generator=rng)
-    for value, expected in zip(run("numba", x, hidden), run("torch", x, hidden), strict=True):
-        torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-3)
+    for call in (run, run_slope):
+        for value, expected in zip(call("numba", x, hidden, n_hidden), call("torch", x, hidden, n_hidden), strict=True):
+            torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_two_runs_are_bit_equal(rng: torch.Generator) -> None:
+@pytest.mark.parametrize("n_hidden", [1, 3])
+def test_two_runs_are_bit_equal(n_hidden: int, rng: torch.Generator) -> None:
     x = torch.randn(30000, 16, generator=rng)
-    assert all(torch.equal(a, b) for a, b in zip(run("numba", x, 32), run("numba", x, 32), strict=True))
+    for call in (run, run_slope):
+        first, second = call("numba", x, 32, n_hidden), call("numba", x, 32, n_hidden)
+        assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))

@@ -108,7 +108,10 @@ def test_each_place_of_the_surface_finds_its_colour_in_the_texture(unwrapped: Un
     weights = torch.tensor([[1 / 3, 1 / 3, 1 / 3], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0], [0, 0.5, 0.5]])
     mean = lambda values: torch.einsum("wk,fkc->wfc", weights, values[unwrapped.faces]).flatten(0, 1)
     points, uv = mean(ball().vertices[unwrapped.vertex]), mean(unwrapped.uv)
-    assert (look_up(texture, uv) - true_color(points)).abs().max() < 0.02
+    texel = (
+        (4 * math.pi * RADIUS**2) ** 0.5 / 256 * 1.75
+    )  # times the steepest slope: by what a texel's colour may differ
+    assert (look_up(texture, uv) - true_color(points)).abs().max() < texel
 
 
 def test_a_picture_of_the_asset_has_no_seams(unwrapped: Unwrapped) -> None:
