@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,3 +80,18 @@ def test_an_unknown_word_is_answered_with_its_neighbours(tmp_path: Path) -> None
     result = subprocess.run(wrong, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 2 and "'dgo'" in result.stderr and "dog" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_finished_run_is_refined_and_the_refined_one_stands_alone(finished, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(folder_of(finished[0]), source)
+    refine = [sys.executable, "launch.py", "experiment=refine", f"init_from={source}", f"output={tmp_path}", *SMALL]
+    refine += ["trainer.max_steps=2", "geometry.resolution=8", "job.start.threshold=1.0"]
+    result = subprocess.run(refine, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "refine" / "a-red-dog-wearing-a-blue-hat-0"
+    assert result.stdout.splitlines()[-1] == str(folder) and (folder / "metrics.json").exists()
+    shutil.rmtree(source)
+    (folder / "metrics.json").unlink()
+    again = subprocess.run(refine, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0 and (folder / "metrics.json").exists(), again.stderr

@@ -11,15 +11,20 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer
 
 import launch
 from data.errors import UserError
 from models.dmtet import Tetrahedra
 from models.geometry import ImplicitVolume
 from models.scene import Scene
+from systems.checkpoint import Checkpoint
+from systems.fit import Fit
 from systems.past_run import open_run
+from systems.run_folder import RunFolder
 from systems.start import Start
 from systems.starting import take_over
+from systems.text_to_3d import TextTo3D
 
 MakeRun = Callable[..., Path]
 
@@ -153,3 +158,21 @@ def test_without_a_path_the_scene_stays_as_it_was_made(make_run_folder: MakeRun)
     before = {name: value.clone() for name, value in scene.state_dict().items()}
     Start()(scene)
     assert all(torch.equal(value, before[name]) for name, value in scene.state_dict().items())
+
+
+def test_a_run_that_is_continued_does_not_start_again(
+    make_system: Callable[..., TextTo3D], make_trainer: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    started: list[Scene] = []
+
+    class Noted(Start):
+        def __call__(self, scene: Scene) -> None:
+            started.append(scene)
+
+    system = make_system(max_steps=1)
+    folder = RunFolder(str(tmp_path), "n", "p", 0)
+    Fit(system, lambda **_: make_trainer(Checkpoint(), max_steps=1), "cpu", Noted()).run(folder, None)
+    assert started == [system.scene]
+    saved = tmp_path / "checkpoints" / "last.ckpt"
+    Fit(make_system(max_steps=1), lambda **_: make_trainer(max_steps=1), "cpu", Noted()).run(folder, saved)
+    assert len(started) == 1
