@@ -13,6 +13,9 @@ from data.errors import UserError
 
 Backend = Literal["auto", "torch", "numba", "cuda"]
 Kernels = TypeVar("Kernels")
+TINYCUDANN = (
+    'pip install --no-build-isolation "git+https://github.com/NVlabs/tiny-cuda-nn/#subdirectory=bindings/torch"'
+)
 UNUSABLE = (ImportError, OSError, RuntimeError)  # not installed; no matching GPU or compiler; does not compile
 
 

@@ -123,13 +123,14 @@ class ImplicitVolume(nn.Module):
     """density = softplus(network(encoding(x))[0] + bias(x)); the network's other outputs are the features.
 
     Materials take the first three features for the colour. separate_features: they come from a network of their own,
-    `feature_network`, as in threestudio; `network` then has the density alone. normals: analytic if None.
+    `feature_network`, as in threestudio; `network` then has the density alone. density_bias: Magic3D's
+    if None; normals: analytic if None.
     """
 
     def __init__(
         self,
         encoding: Encoding,
-        density_bias: DensityBias,
+        density_bias: DensityBias | None = None,
         radius: PositiveFloat = 0.6,
         hidden: PositiveInt = 32,
         n_hidden: NonNegativeInt = 1,
@@ -143,7 +144,7 @@ class ImplicitVolume(nn.Module):
         new = lambda n_output, seed: MLP(encoding.n_output, n_output, hidden, n_hidden, seed, encoding.backend)
         self.network = new(1 if separate_features else 1 + n_features, seed)
         self.feature_network = new(n_features, seed + 1) if separate_features else None
-        self.density_bias = density_bias
+        self.density_bias = density_bias or BlobMagic3D()
         self.radius = radius
         self.normals = normals or Analytic()
 

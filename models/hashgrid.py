@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from data.ranges import PositiveInt
-from models.backends import Backend, Source, choose
+from models.backends import TINYCUDANN, Backend, Source, choose
 
 PRIMES = (1, 2654435761, 805459861)  # Teschner et al. 2003, as in Instant-NGP eq. 4
 
@@ -158,10 +158,7 @@ def _load_tinycudann() -> HashKernels:
 
 NUMBA = Source(_load_numba, "pip install numba")
 NUMBA_OTHER_WIDTH = Source(_refuse_numba, "geometry.encoding.n_features=2")
-TINYCUDANN = Source(
-    _load_tinycudann,
-    'pip install --no-build-isolation "git+https://github.com/NVlabs/tiny-cuda-nn/#subdirectory=bindings/torch"',
-)
+CUDA = Source(_load_tinycudann, TINYCUDANN)
 
 
 class HashGrid(nn.Module):
@@ -189,7 +186,7 @@ class HashGrid(nn.Module):
         tables = torch.empty(int(self.levels.size.sum()), n_features)
         self.tables = nn.Parameter(tables.uniform_(-1e-4, 1e-4, generator=generator))
         numba = NUMBA if n_features == 2 else NUMBA_OTHER_WIDTH
-        self._kernels = choose(backend, TORCH, numba, TINYCUDANN)
+        self._kernels = choose(backend, TORCH, numba, CUDA)
 
     def forward(self, x: Float[Tensor, "n 3"], known: Float[Tensor, "n f"] | None = None) -> Float[Tensor, "n f"]:
         if known is not None and not torch.is_grad_enabled():

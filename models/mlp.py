@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from models.backends import Backend, Source, choose
+from models.backends import TINYCUDANN, Backend, Source, choose
 from models.mlp_blocked import perceptron_blocked
 
 
@@ -57,9 +57,15 @@ def _load_numba() -> Perceptrons:
     return Perceptrons(perceptron_numba, slope_numba)
 
 
+def _load_tinycudann() -> Perceptrons:
+    from models.mlp_cuda import CutlassPerceptron
+
+    return Perceptrons(CutlassPerceptron(), perceptron_slope)
+
+
 NUMBA = Source(_load_numba, "pip install numba")
 BLOCKED = Source(lambda: Perceptrons(perceptron_blocked, perceptron_slope), "nothing")  # several hidden layers
-CUDA: Source[Perceptrons] = Source(lambda: TORCH, "nothing")  # torch itself is the CUDA library
+CUDA = Source(_load_tinycudann, TINYCUDANN)
 
 
 class MLP(nn.Module):

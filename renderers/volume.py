@@ -15,6 +15,7 @@ from models.backends import Backend
 from models.geometry import DensityField
 from models.materials import Light
 from models.scene import Scene
+from renderers.importance import resample
 from renderers.kernels import choose_kernels
 from renderers.marching import Segments
 from renderers.occupancy import OccupancyGrid
@@ -41,6 +42,8 @@ class Volume(nn.Module):
     The first pass, without gradients, finds the samples that matter: `alpha_threshold` drops transparent ones (at most
     the mean alpha of the occupancy grid, as nerfacc) and `stop_below` those behind an opaque surface. Only the second
     pass computes colours, normals and gradients. With gradients off, rays are rendered `chunk` at a time.
+    importance: so many samples on each ray that meets anything, in place of those that the first pass kept, and denser
+        where they weigh more; null: those themselves.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Volume(nn.Module):
         alpha_threshold: Fraction = 0.01,
         stop_below: Fraction = 1e-4,
         normals: bool = False,
+        importance: PositiveInt | None = None,
         chunk: PositiveInt = 16384,
         backend: Backend = "auto",
     ) -> None:
@@ -59,6 +63,7 @@ class Volume(nn.Module):
         self.step = 2 * occupancy.radius / n_samples
         self.alpha_threshold, self.stop_below = alpha_threshold, stop_below
         self.normals = normals  # for losses: otherwise only a lit material gets them
+        self.importance = importance
         self.chunk = chunk
         self._kernels = choose_kernels(backend)
 
@@ -76,7 +81,7 @@ class Volume(nn.Module):
         light = scene.material.light(cameras.position, rng)
         rays = self._flatten(pixels.origins, pixels.directions, rng)
         size = len(rays.origins) if torch.is_grad_enabled() else self.chunk
-        parts = [self._render(scene, part, light) for part in rays.split(size)]
+        parts = [self._render(scene, part, light, rng) for part in rays.split(size)]
         image = torch.cat([part for part, _ in parts]).view(*shape, -1)
         rgb, opacity, depth = image[..., :3], image[..., 3:4], image[..., 4:5]
         return RenderOutput(
@@ -97,10 +102,12 @@ class Volume(nn.Module):
         image = torch.arange(b, device=origins.device).repeat_interleave(h * w)
         return _Rays(origins.reshape(-1, 3), directions.reshape(-1, 3), jitter.to(origins.device), image)
 
-    def _render(self, scene: Scene, rays: _Rays, light: Light) -> tuple[Float[Tensor, "r c"], RaySamples]:
+    def _render(
+        self, scene: Scene, rays: _Rays, light: Light, rng: torch.Generator | None
+    ) -> tuple[Float[Tensor, "r c"], RaySamples]:
         """Channels: red, green, blue, opacity, depth, and the normal if there is one."""
         kernels = self._kernels.of(rays.origins)
-        segments, code = self._visible(scene, rays)
+        segments, code = self._visible(scene, rays, rng)
         directions = rays.directions.index_select(0, segments.ray)
         points = _points(rays, segments)
         field = _field(scene)(points, with_normal=self.normals or light.needs_normals, code=code)
@@ -114,8 +121,10 @@ class Volume(nn.Module):
         return image, samples
 
     @torch.no_grad()
-    def _visible(self, scene: Scene, rays: _Rays) -> tuple[Segments, Float[Tensor, "s c"]]:
-        """Also what the geometry has looked up about them."""
+    def _visible(
+        self, scene: Scene, rays: _Rays, rng: torch.Generator | None
+    ) -> tuple[Segments, Float[Tensor, "s c"] | None]:
+        """Also what the geometry has looked up about them, unless they are new ones."""
         kernels = self._kernels.of(rays.origins)
         segments = kernels.march(
             rays.origins, rays.directions, rays.jitter, self.occupancy.occupied, self.radius, self.step
@@ -125,6 +134,9 @@ class Volume(nn.Module):
         density = field.density(points, code)
         threshold = min(self.alpha_threshold, self.occupancy.alpha.mean().item())
         keep = kernels.visible(density, segments, threshold, self.stop_below)
+        if self.importance is not None:
+            kept = segments[keep]
+            return resample(kernels.weights(density[keep], kept), kept, self.importance, rng), None
         # Codes come point by point or feature by feature in memory: rows of the transpose stay together
         return segments[keep], code.t().index_select(1, keep.nonzero()[:, 0]).t()
 

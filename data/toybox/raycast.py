@@ -21,22 +21,38 @@ LIGHT = np.array([0.8, 0.0, 0.6])
 
 def render(parts: Sequence[Part], cameras: Cameras, supersampling: int = 2) -> Float[Tensor, "b h w 4"]:
     """Colours composited over the grey background, and coverage as the fourth channel."""
-    matrix = np.stack([p.matrix for p in parts])
-    inverse = np.linalg.inv(matrix).astype(np.float32)
-    center = np.stack([p.center for p in parts]).astype(np.float32)
-    color = np.array([p.color for p in parts], dtype=np.float32)
-    shape = np.array([p.shape for p in parts], dtype=np.int32)
-    taper = np.array([p.taper for p in parts], dtype=np.float32)
-    reach = (matrix * np.maximum(1, taper)[:, None, None]).astype(np.float32)
     image = np.empty((len(cameras), cameras.height, cameras.width, 4), dtype=np.float32)
-    half = np.tan(cameras.fov_y.numpy() / 2).astype(np.float32)
-    c2w = cameras.c2w.numpy().astype(np.float32)
-    _render(c2w, half, inverse, reach, center, color, shape, taper, LIGHT.astype(np.float32), supersampling, image)
+    color = np.array([p.color for p in parts], dtype=np.float32)
+    _render(*_views(cameras), *_solids(parts), color, LIGHT.astype(np.float32), supersampling, image)
     return torch.from_numpy(image)
 
 
+def visible_surface(parts: Sequence[Part], cameras: Cameras) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
+    """Where the rays through the pixels' centres first meet the toy, and the unit normals there."""
+    points = np.full((len(cameras), cameras.height, cameras.width, 6), np.nan, dtype=np.float32)
+    _surface(*_views(cameras), *_solids(parts), points)
+    position, normal = torch.from_numpy(points).flatten(0, 2).split(3, dim=1)
+    met = ~position.isnan().any(dim=1)
+    return position[met], normal[met]
+
+
+def _views(cameras: Cameras) -> tuple[np.ndarray, np.ndarray]:
+    return cameras.c2w.numpy().astype(np.float32), np.tan(cameras.fov_y.numpy() / 2).astype(np.float32)
+
+
+def _solids(parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """inverse, reach, center, shape, taper: see `_render`."""
+    matrix = np.stack([p.matrix for p in parts])
+    inverse = np.linalg.inv(matrix).astype(np.float32)
+    center = np.stack([p.center for p in parts]).astype(np.float32)
+    shape = np.array([p.shape for p in parts], dtype=np.int32)
+    taper = np.array([p.taper for p in parts], dtype=np.float32)
+    reach = (matrix * np.maximum(1, taper)[:, None, None]).astype(np.float32)
+    return inverse, reach, center, shape, taper
+
+
 @cached_njit(parallel=True, fastmath=True)
-def _render(c2w, half, inverse, reach, center, color, shape, taper, light, n_sub, image):
+def _render(c2w, half, inverse, reach, center, shape, taper, color, light, n_sub, image):
     """Fills image (b, h, w, 4) from b cameras, c2w (b, 4, 4) and half = tan(fov_y / 2) (b), by n_sub^2 rays a pixel.
 
     Of p parts: inverse (p, 3, 3) takes world vectors to a part's own space, where it is a unit shape; reach (p, 3, 3):
@@ -54,10 +70,8 @@ def _render(c2w, half, inverse, reach, center, color, shape, taper, light, n_sub
             for sub in range(n_sub * n_sub):
                 x = (2 * (column + (sub % n_sub + 0.5) / n_sub) / width - 1) * half[b] * width / height
                 y = (1 - 2 * (row + (sub // n_sub + 0.5) / n_sub) / height) * half[b]
-                dx = c2w[b, 0, 0] * x + c2w[b, 0, 1] * y - c2w[b, 0, 2]
-                dy = c2w[b, 1, 0] * x + c2w[b, 1, 1] * y - c2w[b, 1, 2]
-                dz = c2w[b, 2, 0] * x + c2w[b, 2, 1] * y - c2w[b, 2, 2]
-                hit, nx, ny, nz = _nearest(parts, local_origin, dx, dy, dz, inverse, shape, taper)
+                dx, dy, dz = _direction(c2w[b], x, y)
+                hit, _, nx, ny, nz = _nearest(parts, local_origin, dx, dy, dz, inverse, shape, taper)
                 if hit < 0:
                     red += BACKGROUND
                     green += BACKGROUND
@@ -74,6 +88,35 @@ def _render(c2w, half, inverse, reach, center, color, shape, taper, light, n_sub
             image[b, row, column, 1] = green * share
             image[b, row, column, 2] = blue * share
             image[b, row, column, 3] = alpha * share
+
+
+@cached_njit(parallel=True, fastmath=True)
+def _surface(c2w, half, inverse, reach, center, shape, taper, points):
+    """As `_render`, with one ray a pixel: fills points (b, h, w, 6) with position and normal where a part is met."""
+    n_images, height, width, _ = points.shape
+    for row_index in prange(n_images * height):
+        b, row = row_index // height, row_index % height
+        origin = c2w[b, :3, 3]
+        y = half[b] * (1 - (2 * row + 1) / height)
+        parts = _along_row(c2w[b], y, half[b] / height, reach, center)
+        local_origin = _to_parts(origin, parts, inverse, center)
+        for column in range(width):
+            x = half[b] * (2 * column + 1 - width) / height
+            dx, dy, dz = _direction(c2w[b], x, y)
+            hit, t, nx, ny, nz = _nearest(parts, local_origin, dx, dy, dz, inverse, shape, taper)
+            if hit >= 0:
+                point = points[b, row, column]
+                point[0], point[1], point[2] = origin[0] + t * dx, origin[1] + t * dy, origin[2] + t * dz
+                point[3], point[4], point[5] = nx, ny, nz
+
+
+@njit(fastmath=True, inline="always")
+def _direction(c2w, x, y):
+    """World direction, of any length, of the ray through (x, y) at distance 1 from the camera."""
+    dx = c2w[0, 0] * x + c2w[0, 1] * y - c2w[0, 2]
+    dy = c2w[1, 0] * x + c2w[1, 1] * y - c2w[1, 2]
+    dz = c2w[2, 0] * x + c2w[2, 1] * y - c2w[2, 2]
+    return dx, dy, dz
 
 
 @njit(fastmath=True)
@@ -117,7 +160,7 @@ def _along_row(c2w, y, pixel, reach, center):
 
 @njit(fastmath=True, inline="always")
 def _nearest(parts, local_origin, dx, dy, dz, inverse, shape, taper):
-    """The first of `parts` along a ray and its unit world normal, (part, nx, ny, nz); part -1 if it meets none.
+    """The first of `parts` along a ray, how far, and its unit world normal, (part, t, nx, ny, nz); part -1 for none.
 
     local_origin (p, 3): the ray's origin in each part's own space; (dx, dy, dz): its world direction, of any length.
     """
@@ -139,13 +182,13 @@ def _nearest(parts, local_origin, dx, dy, dz, inverse, shape, taper):
             best, hit = t, p
             mx, my, mz = nx, ny, nz
     if hit < 0:
-        return hit, mx, my, mz
+        return hit, best, mx, my, mz
     m = inverse[hit]  # normals map with the inverse transpose
     wx = m[0, 0] * mx + m[1, 0] * my + m[2, 0] * mz
     wy = m[0, 1] * mx + m[1, 1] * my + m[2, 1] * mz
     wz = m[0, 2] * mx + m[1, 2] * my + m[2, 2] * mz
     norm = np.sqrt(wx * wx + wy * wy + wz * wz)
-    return hit, wx / norm, wy / norm, wz / norm
+    return hit, best, wx / norm, wy / norm, wz / norm
 
 
 @njit(fastmath=True, inline="always")

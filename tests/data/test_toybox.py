@@ -8,7 +8,7 @@ from data.toybox.body import Style, draw_style
 from data.toybox.captions import FILLERS, VOCABULARY, caption, draw_caption, known_words, parse
 from data.toybox.grammar import COLORS, CREATURES, KINDS, Toy, Worn, build, draw_toy
 from data.toybox.parts import BOX, FRUSTUM, Part, ball, box, frustum
-from data.toybox.raycast import BACKGROUND, render
+from data.toybox.raycast import BACKGROUND, render, visible_surface
 from data.toybox.split import HELD_OUT, draw_training_toy, is_held_out
 from data.words import words_of
 
@@ -171,3 +171,13 @@ def test_views_come_with_their_toys_and_are_reproducible():
     assert draw().images.shape == (6, 32, 32, 3) and len(draw().toys) == 6
     assert torch.equal(draw().images, draw().images) and draw().toys == draw().toys
     assert {toy.kind for toy in draw().toys} <= set(list(KINDS)[:4])
+
+
+def test_the_visible_surface_of_solids_is_where_their_equations_say():
+    solids = [ball((0.0, 0.0, 0.0), 0.3, (1.0, 0.0, 0.0)), box((0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.0, 0.0, 1.0))]
+    points, normals = visible_surface(solids[:1], turntable(4, 32))
+    torch.testing.assert_close(points, 0.3 * normals, atol=1e-5, rtol=0)
+    assert len(points) > 500 and torch.unique(points.sign(), dim=0).shape[0] >= 4
+    points, normals = visible_surface(solids[1:], turntable(4, 32))
+    torch.testing.assert_close((points * normals).sum(dim=1), torch.full((len(points),), 0.25), atol=1e-5, rtol=0)
+    assert set(normals.abs().flatten().round(decimals=4).tolist()) == {0.0, 1.0}

@@ -1,4 +1,4 @@
-"""The numba perceptron against the torch definition: values and gradients."""
+"""The perceptrons of the back ends against the torch definition: values and gradients."""
 
 import pytest
 import torch
@@ -37,3 +37,17 @@ def test_two_runs_are_bit_equal(n_hidden: int, rng: torch.Generator) -> None:
     for call in (run, run_slope):
         first, second = call("numba", x, 32, n_hidden), call("numba", x, 32, n_hidden)
         assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="tinycudann needs a CUDA GPU")
+@pytest.mark.parametrize(("n_input", "hidden", "n_hidden"), [(16, 32, 1), (39, 64, 3), (6, 5, 2)])
+def test_half_precision_is_near_the_definition(n_input: int, hidden: int, n_hidden: int, rng: torch.Generator) -> None:
+    x = torch.randn(3000, n_input, generator=rng).cuda()
+    outputs, inputs = [], []
+    for backend in ("cuda", "torch"):
+        network, leaf = MLP(n_input, 4, hidden, n_hidden, backend=backend).cuda(), x.clone().requires_grad_()
+        outputs.append(network(leaf))
+        inputs.append(torch.autograd.grad(outputs[-1].sum(), [leaf, *network.weights]))
+    torch.testing.assert_close(*outputs, rtol=2e-2, atol=2e-2)
+    for value, expected in zip(*inputs, strict=True):
+        torch.testing.assert_close(value, expected, rtol=5e-2, atol=2e-2 * expected.abs().max().item())
