@@ -43,7 +43,7 @@ class Tetrahedra(nn.Module):
         self.register_buffer("low", torch.full((3,), -self.radius))
         self.register_buffer("high", torch.full((3,), self.radius))
         shape = shape or Sphere(0.6 * self.radius)
-        self.sdf = nn.Parameter(shape(self.places()))
+        self.sdf = nn.Parameter(self._cut_off(shape(self.places())))
         self.deformation = nn.Parameter(torch.zeros_like(grid.vertices))
 
     @property
@@ -97,8 +97,12 @@ class Tetrahedra(nn.Module):
         surface = clean(source.isosurface(max(64, 3 * self.resolution), threshold), floater=0.05)
         low, high = _box(surface.vertices.to(self.low))
         self.low, self.high = low.clamp(min=-self.radius), high.clamp(max=self.radius)
-        self.sdf.copy_(signed_distance(self.places(), surface))
+        self.sdf.copy_(self._cut_off(signed_distance(self.places(), surface)))
         self.deformation.zero_()
+
+    def _cut_off(self, distance: Float[Tensor, "v"]) -> Float[Tensor, "v"]:
+        """At one cell: the surface is the same, and what lies deep inside can come out as fast as what lies under it."""
+        return distance.clamp(-self.cell.max(), self.cell.max())
 
 
 def _nothing_inside() -> EmptySurfaceError:

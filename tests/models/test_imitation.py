@@ -18,7 +18,10 @@ class Hard:
     """A ball off the middle, dense inside."""
 
     def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
-        return 300 * (0.2 - (x - CENTER).norm(dim=1)).clamp(-0.1, 0.1)
+        return 300 * (0.2 - (x - CENTER).norm(dim=1))
+
+    def slope(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        return -300 * torch.nn.functional.normalize(x - CENTER, dim=1)
 
 
 def volume(bias: DensityBias, seed: int = 0, levels: int = 4) -> ImplicitVolume:
