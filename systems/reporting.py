@@ -22,6 +22,7 @@ from systems.page import write_page
 from systems.pictures import frames, write_row, write_rows, write_video
 from systems.progress import Progress
 from systems.provenance import provenance, write_whole
+from systems.schedules import last_progress
 from systems.text_to_3d import TextTo3D
 from systems.truth import against_truth
 
@@ -67,6 +68,8 @@ class Report(Callback):
         which the rest of the report helps to understand."""
         assert isinstance(pl_module, TextTo3D)
         pl_module.to(trainer.strategy.root_device)  # from where Lightning has taken it after the last step
+        # Where only the report is left to do, no step of this process has applied them
+        pl_module.schedules.apply(last_progress(trainer.global_step, pl_module.max_steps))
         folder = Path(trainer.default_root_dir)
         log.info("Drawing the turntable and the mesh ...")
         images = list(frames(pl_module.look, self._around(self.n_frames, self.size)))

@@ -20,6 +20,7 @@ from systems.checkpoint import Checkpoint
 from systems.export import Exporter
 from systems.progress import Progress
 from systems.reporting import Report
+from systems.schedules import Linear
 from systems.text_to_3d import TextTo3D
 
 Make = Callable[..., TextTo3D]
@@ -103,6 +104,19 @@ def test_report_alone_can_be_repeated(folder: Path, make_system: Make, make_trai
     assert again["seconds"] > before["seconds"]
     measured = dict.fromkeys(("seconds", "peak_memory_mb", "export_seconds"))
     assert again | measured == before | measured
+
+
+def test_report_alone_shows_the_scene_under_its_last_schedules(
+    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").touch()
+    make = lambda: make_system(2, {"scene.geometry.density_bias.scale": Linear(8.0, 12.0)})
+    finished, alone = make(), make()
+    make_trainer(Progress(), Checkpoint(), max_steps=2).fit(finished)
+    report = Report(Exporter(resolution=8, texture_size=16), size=8, n_frames=2, n_views=2)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    make_trainer(Progress(), Checkpoint(), report, max_steps=2).fit(alone, ckpt_path=last, weights_only=True)
+    assert alone.scene.geometry.density_bias.scale == finished.scene.geometry.density_bias.scale == 10.0
 
 
 def test_page_needs_no_network_and_no_other_file(folder: Path) -> None:
