@@ -122,6 +122,21 @@ def test_finished_run_is_not_overwritten(run: Run, tmp_path: Path) -> None:
     run.accepts(PROMPT, "resume=never")
 
 
+def test_a_job_that_fails_at_once_leaves_what_it_was_to_replace(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "outputs" / "text_to_3d" / "a-red-dog-0"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text("good")
+
+    def fails(*_: object) -> None:
+        raise UserError("no")
+
+    monkeypatch.setattr(launch, "_run_job", fails)
+    monkeypatch.setattr(sys, "argv", ["launch.py", *run.overrides, PROMPT, "resume=never"])
+    assert launch.main() == launch.WRONG_INPUT and (folder / "metrics.json").read_text() == "good"
+
+
 def test_every_job_of_a_sweep_is_checked_before_the_first_starts(run: Run) -> None:
     assert "guidance=mv_sd: there is no such option" in run.error(PROMPT, "--multirun", "guidance=mv_sds,mv_sd")
 
