@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import time
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +74,7 @@ class Report(Callback):
         images = list(frames(pl_module.look, self._around(self.n_frames, self.size)))
         write_video(folder / "turntable.mp4", images, self.fps)
         rows, empty, asset = [images[:: self.n_frames // self.n_views]], None, None
-        quality: dict[str, float | int] = {}
+        quality: dict[str, str | float] = {}
         try:
             asset, row, quality = self._export(pl_module, folder)
             rows.append(row)
@@ -86,18 +85,16 @@ class Report(Callback):
         write_page(folder, metrics, asset)
         write_whole(folder / "metrics.json", metrics)
         if empty:
-            raise EmptySurfaceError(f"there is no mesh in {folder}: {empty}")
+            again = f"experiment=export run={folder} export.threshold=VALUE looks for another surface in this run"
+            raise EmptySurfaceError(f"there is no mesh in {folder}: {empty}; {again}")
 
     def _around(self, n: int, size: int) -> Cameras:
         return turntable(n, size, self.elevation, self.fov, distance=self.distance)
 
-    def _export(self, system: TextTo3D, folder: Path) -> tuple[Asset, list[np.ndarray], dict[str, float | int]]:
-        started = time.monotonic()
-        asset = self.exporter.asset(system.scene)
-        self.exporter.write(asset, folder)
-        seconds = {"export_seconds": round(time.monotonic() - started, 1)}
+    def _export(self, system: TextTo3D, folder: Path) -> tuple[Asset, list[np.ndarray], dict[str, str | float]]:
+        asset, work = self.exporter.export(system.scene, folder)
         views = asset_views(asset, system.scene, system.renderer, self._around(self.n_views, self.size))
-        return asset, views.images, views.metrics | seconds
+        return asset, views.images, {**views.metrics, **work}
 
     def _metrics(self, trainer: Trainer) -> dict[str, str | int | float]:
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it elsewhere
