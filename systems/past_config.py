@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from data.errors import UserError
 
