@@ -64,6 +64,14 @@ def run(config: DictConfig) -> None:
     take_over(config)
     folder: RunFolder = instantiate(config.folder)
     checkpoint = folder.open(config, HydraConfig.get().overrides.task)
+    try:
+        _run_job(config, folder, checkpoint)
+    finally:
+        folder.settle()
+    print(folder.path, flush=True)
+
+
+def _run_job(config: DictConfig, folder: RunFolder, checkpoint: Path | None) -> None:
     from systems.torchvision_shim import define_missing_ops
 
     define_missing_ops()
@@ -72,7 +80,6 @@ def run(config: DictConfig) -> None:
     _silence_lightning()
     seed_everything(config.seed, verbose=False)
     instantiate(config.job, _convert_="all").run(folder, checkpoint)
-    print(folder.path, flush=True)
 
 
 def _silence_lightning() -> None:

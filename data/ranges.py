@@ -22,6 +22,7 @@ class Range:
 
 PositiveInt = Annotated[int, Range("a whole number above 0", 1.0)]
 Seed = Annotated[int, Range("a whole number from 0 to 4294967295", 0.0, 2.0**32 - 1)]
+TwoOrMore = Annotated[int, Range("a whole number above 1", 2.0)]
 ThreeOrMore = Annotated[int, Range("a whole number above 2", 3.0)]
 NonNegativeInt = Annotated[int, Range("a whole number, 0 or above", 0.0)]
 PositiveFloat = Annotated[float, Range("a number above 0", math.nextafter(0, 1))]

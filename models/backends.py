@@ -38,24 +38,33 @@ class Source(Generic[Kernels]):
     remedy: str  # what the user types when it fails
 
 
-def choose(backend: Backend, definition: Kernels, numba: Source[Kernels], cuda: Source[Kernels]) -> ByDevice[Kernels]:
-    """Loads what `backend` names. `auto` takes the fastest that is installed and falls back on the definition."""
+def choose(
+    backend: Backend,
+    definition: Kernels,
+    numba: Source[Kernels],
+    cuda: Source[Kernels],
+    key: str = "renderer.backend",
+) -> ByDevice[Kernels]:
+    """Loads what `backend` names. `auto` takes the fastest that is installed and falls back on the definition.
+
+    key: under which the user named the back end.
+    """
     if backend == "torch":
         return ByDevice(definition, definition)
     if backend == "numba":
-        return ByDevice(_required(backend, numba), definition)
+        return ByDevice(_required(backend, numba, key), definition)
     if backend == "cuda":
-        return ByDevice(definition, _required(backend, cuda))
+        return ByDevice(definition, _required(backend, cuda, key))
     on_cuda = _optional(cuda, definition) if torch.cuda.is_available() else definition
     return ByDevice(_optional(numba, definition), on_cuda)
 
 
-def _required(backend: Backend, source: Source[Kernels]) -> Kernels:
+def _required(backend: Backend, source: Source[Kernels], key: str) -> Kernels:
     try:
         return source.load()
     except UNUSABLE as error:
-        ways_out = f"{source.remedy}, or choose renderer.backend=auto"
-        raise UserError(f"renderer.backend={backend} cannot run here ({error}); {ways_out}") from error
+        ways_out = f"{source.remedy}, or choose {key}=auto"
+        raise UserError(f"{key}={backend} cannot run here ({error}); {ways_out}") from error
 
 
 def _optional(source: Source[Kernels], definition: Kernels) -> Kernels:

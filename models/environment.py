@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, normalize
 
-from data.ranges import NonNegativeFloat, PositiveFloat
+from data.ranges import NonNegativeFloat, PositiveFloat, TwoOrMore
 from models.backgrounds import spherical_harmonics
 from models.microfacets import distribution
 
@@ -56,7 +56,7 @@ def studio(
     sky: PositiveFloat = 0.45,
     ground: NonNegativeFloat = 0.2,
     lamps: NonNegativeFloat = 1.0,
-    height: int = 32,
+    height: TwoOrMore = 32,
 ) -> Environment:
     """A pale sky over a darker floor, and three soft lamps: before the object to its left, to its right, and behind it.
 

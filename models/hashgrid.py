@@ -164,7 +164,8 @@ CUDA = Source(_load_tinycudann, TINYCUDANN)
 class HashGrid(nn.Module):
     """Points in the unit cube to `n_output` features, learned in one table "e k" that all back ends share.
 
-    active_levels: finer levels are not looked up, their features are 0. A schedule may let them in one by one.
+    active_levels: finer levels are not looked up, their features are 0. A schedule may let them in one by one; of
+    a fraction the whole part counts.
     """
 
     def __init__(
@@ -202,11 +203,11 @@ class HashGrid(nn.Module):
 
     @property
     def _active(self) -> Levels:
-        return self.levels.coarsest(self.active_levels)
+        return self.levels.coarsest(int(self.active_levels))
 
     @property
     def _n_active(self) -> int:
-        return min(self.active_levels * self.n_features, self.n_output)
+        return min(int(self.active_levels) * self.n_features, self.n_output)
 
     def _with_zeros(self, active: Float[Tensor, "n a *d"]) -> Float[Tensor, "n f *d"]:
         """With the features of the levels that are not active yet; feature by feature in memory if they come so."""

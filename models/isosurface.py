@@ -13,6 +13,7 @@ from torch import Tensor
 from models.triangles import EmptySurfaceError, Triangles
 
 PART = 2**16  # points asked at a time
+SATURATED = 8.0  # optical depth of a cell, whose opacity single precision just tells from that of a denser one
 
 
 @torch.no_grad()
@@ -33,8 +34,9 @@ def isosurface(
     if not (values > level).any():
         greatest = f"no density exceeds the threshold {level:.3g}; the greatest is {values.max():.3g}"
         raise EmptySurfaceError(f"{greatest}: say export.threshold=null, which finds one, or a lower one")
-    alpha, alpha_level = -torch.expm1(-values * spacing).cpu().numpy(), -math.expm1(-level * spacing)
-    return _march(alpha, alpha_level, radius, device)
+    length = min(spacing, SATURATED / level)  # beyond, the opacities of all that is denser would be equal
+    alpha, alpha_level = -torch.expm1(-values * length).cpu().numpy(), -math.expm1(-level * length)
+    return _march(alpha, min(alpha_level, float(np.nextafter(alpha.max(), np.float32(0)))), radius, device)
 
 
 @torch.no_grad()

@@ -173,5 +173,5 @@ def load_nvdiffrast() -> RasterKernels:
     return RasterKernels(twin.visible, twin.antialias)
 
 
-def choose_raster_kernels(backend: Backend) -> ByDevice[RasterKernels]:
-    return choose(backend, TORCH, Source(load_numba, "pip install numba"), Source(load_nvdiffrast, NVDIFFRAST))
+def choose_raster_kernels(backend: Backend, key: str = "renderer.backend") -> ByDevice[RasterKernels]:
+    return choose(backend, TORCH, Source(load_numba, "pip install numba"), Source(load_nvdiffrast, NVDIFFRAST), key)

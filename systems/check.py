@@ -22,7 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 from data.errors import UserError
 from guidance.prior_folder import MissingPriorError
 from systems import schema
-from systems.overrides import parse, quoted
+from systems.overrides import key_of, parse, quoted
+from systems.parts import check_parts
 from systems.prompt_file import name_prompts
 from systems.run_folder import FinishedError, RunFolder
 from systems.schema import Value
@@ -106,7 +107,7 @@ def compose_checked(overrides: list[Override]) -> DictConfig:
             raise UserError(f"{choice.input_line}: there is no such option{hint}")
     try:
         config = _compose(overrides)
-        take_over(config, [override.key_or_group for override in overrides])
+        take_over(config, [key_of(override) for override in overrides])
         return config
     except (HydraException, OmegaConfBaseException) as error:
         if unused := UNUSED.match(str(error)):
@@ -168,6 +169,7 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
     for name in CHECKED:
         walk.check(resolved[name], raw[name], name)
     _check_scheduled(resolved.get("system"), walk, overrides)
+    check_parts(config, walk.used)
     if "prior.path" in walk.used:
         try:
             check_words(config, with_suffix="prompt_processor.suffix" in walk.used)

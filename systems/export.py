@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -60,16 +61,27 @@ class Exporter:
         self.max_faces, self.texture_size, self.unwrap_seconds = max_faces, texture_size, unwrap_seconds
         self.through = Through(depth, samples)
         self.formats = formats
-        self._kernels = choose_raster_kernels(backend)
+        self._kernels = choose_raster_kernels(backend, "export.backend")
 
-    @torch.no_grad()
+    def export(self, scene: Scene, folder: Path) -> tuple[Asset, dict[str, str | float]]:
+        """Writes the files; also what metrics.json says about the work."""
+        started = time.monotonic()
+        asset, by = self._made(scene)
+        self.write(asset, folder)
+        return asset, {"mesh_unwrapped": by, "export_seconds": round(time.monotonic() - started, 1)}
+
     def asset(self, scene: Scene) -> Asset:
         """On the scene's device. EmptySurfaceError if there is nothing to see."""
+        return self._made(scene)[0]
+
+    @torch.no_grad()
+    def _made(self, scene: Scene) -> tuple[Asset, str]:
+        """Also what has unwrapped it."""
         surface = clean(scene.geometry.isosurface(self.resolution, self.threshold), self.floater)
         surface = decimate(surface, self.max_faces)
         unwrapped = unwrap(surface, self.texture_size, self.unwrap_seconds)
         texture = bake(scene, surface, unwrapped, self.through, self._kernels.of(surface.vertices))
-        return Asset(
+        asset = Asset(
             vertices=surface.vertices[unwrapped.vertex],
             faces=unwrapped.faces,
             normals=_normals(surface)[unwrapped.vertex],
@@ -77,6 +89,7 @@ class Exporter:
             base_color=texture[..., :3],
             roughness_metallic=texture[..., 3:] if texture.shape[-1] > 3 else None,
         )
+        return asset, unwrapped.by
 
     def write(self, asset: Asset, folder: Path) -> None:
         """All files or none: written beside, then renamed."""

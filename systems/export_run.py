@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import Literal
 
@@ -44,16 +43,13 @@ class ExportRun:
         for part in (past.scene, past.renderer):
             if isinstance(part, nn.Module):
                 part.to(self.device)
-        started = time.monotonic()
-        asset = self.exporter.asset(past.scene)
-        self.exporter.write(asset, folder.path)
-        seconds = round(time.monotonic() - started, 1)
-        log.info("%d faces written in %.1f s; drawing them ...", len(asset.faces), seconds)
+        asset, work = self.exporter.export(past.scene, folder.path)
+        log.info("%d faces written in %.1f s; drawing them ...", len(asset.faces), work["export_seconds"])
         report = past.config.report
         cameras = turntable(self.n_views, self.size, report.elevation, report.fov, distance=report.distance)
         views = asset_views(asset, past.scene, past.renderer, cameras)
         with torch.no_grad():
             renders = list(frames(lambda camera: past.renderer(past.scene, camera.to(self.device)), cameras))
         write_rows(folder.path / "views.png", [renders, views.images])
-        took = {"export_seconds": seconds, **provenance(self.device)}
+        took = {**work, **provenance(self.device)}
         write_whole(folder.metrics, {"run": self.path, "step": past.step, **views.metrics, **took})

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from data.errors import UserError
 from models.scene import Scene
-from renderers.output import RenderOutput
+from renderers.output import RaySamples, RenderOutput
 
 
 @runtime_checkable
@@ -48,8 +48,8 @@ class Orientation:
         self.weight = weight
 
     def __call__(self, scene: Scene, output: RenderOutput) -> Float[Tensor, ""]:
-        samples = output.samples
-        if samples is None or samples.normal is None:
+        samples = _samples(output, "orientation", self.weight)
+        if samples.normal is None:
             raise UserError(f"system.losses.orientation.weight={self.weight} needs normals: say renderer.normals=true")
         away = (samples.normal * samples.direction).sum(dim=-1).clamp(min=0)
         return (samples.weight.detach() * away.square()).sum() / (output.opacity > 0).sum().clamp(min=1)
@@ -62,8 +62,7 @@ class ZVariance:
         self.weight = weight
 
     def __call__(self, scene: Scene, output: RenderOutput) -> Float[Tensor, ""]:
-        samples = output.samples
-        assert samples is not None, "the z-variance loss needs a volume renderer"
+        samples = _samples(output, "z_variance", self.weight)
         t = (samples.t_start + samples.t_end) / 2
         depth = output.depth.reshape(-1)
         spread = samples.weight * (t - depth[samples.ray]).square()
@@ -86,3 +85,12 @@ class Eikonal:
                 " and renderer.normals=true"
             )
         return (samples.gradient.norm(dim=-1) - 1).square().sum() / max(len(samples.gradient), 1)
+
+
+def _samples(output: RenderOutput, name: str, weight: float) -> RaySamples:
+    if output.samples is None:
+        raise UserError(
+            f"system.losses.{name}.weight={weight} needs samples along rays: say renderer=hashgrid, nerf or sdf, or set"
+            " it to 0"
+        )
+    return output.samples

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from data.errors import UserError
 
@@ -24,8 +25,10 @@ def past_config(folder: str | Path, key: str) -> DictConfig:
         raise UserError(f"{key}={folder} has no {STATE}: the run was not a text-to-3D run, or stopped before it saved")
     if not zipfile.is_zipfile(state):
         raise UserError(f"{key}={folder}: {STATE} is damaged; run it again: its command.txt says how")
-    found = OmegaConf.load(config)
-    if OmegaConf.select(found, "system.scene.geometry._target_") is None:
+    try:
+        found = OmegaConf.load(config)
+    except (YAMLError, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{key}={folder}: its config.yaml cannot be read ({str(error).splitlines()[0]})") from None
+    if not isinstance(found, DictConfig) or OmegaConf.select(found, "system.scene.geometry._target_") is None:
         raise UserError(f"{key}={folder} holds no scene: say {key}=FOLDER of a text-to-3D run")
-    assert isinstance(found, DictConfig)
     return found

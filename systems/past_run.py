@@ -15,11 +15,14 @@ from data.errors import UserError
 from models.scene import Scene
 from renderers.output import Renderer
 from systems.past_config import STATE, past_config
+from systems.schedules import Schedule, ScheduleTable, last_progress
+from systems.trees import flatten
 
 
 @dataclass(frozen=True)
 class PastRun:
-    """The scene as it was at `step`, on the CPU, with the renderer that showed it; `config` has all links resolved."""
+    """The scene as it was after `step` steps, on the CPU, with the renderer that showed it; `config` has all links
+    resolved."""
 
     config: DictConfig
     scene: Scene
@@ -39,7 +42,15 @@ def open_run(folder: str | Path, key: str = "run") -> PastRun:
     for name, part in (("scene", scene), ("renderer", renderer)):
         if isinstance(part, nn.Module):
             part.load_state_dict(under(name, saved["state_dict"]))
-    return PastRun(config, scene, renderer, saved["global_step"])
+    run = PastRun(config, scene, renderer, saved["global_step"])
+    ScheduleTable(run, _of_the_scene(config)).apply(last_progress(run.step, config.system.max_steps))
+    return run
+
+
+def _of_the_scene(config: DictConfig) -> dict[str, Schedule | None]:
+    """The schedules of what is there without the rest of the system."""
+    schedules = flatten(instantiate(config.system.schedules, _convert_="all"))
+    return {path: schedule for path, schedule in schedules.items() if path.startswith(("scene.", "renderer."))}
 
 
 def under(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

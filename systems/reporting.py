@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from systems.page import write_page
 from systems.pictures import frames, write_row, write_rows, write_video
 from systems.progress import Progress
 from systems.provenance import provenance, write_whole
+from systems.schedules import last_progress
 from systems.text_to_3d import TextTo3D
 from systems.truth import against_truth
 
@@ -67,12 +67,14 @@ class Report(Callback):
         which the rest of the report helps to understand."""
         assert isinstance(pl_module, TextTo3D)
         pl_module.to(trainer.strategy.root_device)  # from where Lightning has taken it after the last step
+        # Where only the report is left to do, no step of this process has applied them
+        pl_module.schedules.apply(last_progress(trainer.global_step, pl_module.max_steps))
         folder = Path(trainer.default_root_dir)
         log.info("Drawing the turntable and the mesh ...")
         images = list(frames(pl_module.look, self._around(self.n_frames, self.size)))
         write_video(folder / "turntable.mp4", images, self.fps)
         rows, empty, asset = [images[:: self.n_frames // self.n_views]], None, None
-        quality: dict[str, float | int] = {}
+        quality: dict[str, str | float] = {}
         try:
             asset, row, quality = self._export(pl_module, folder)
             rows.append(row)
@@ -83,18 +85,16 @@ class Report(Callback):
         write_page(folder, metrics, asset)
         write_whole(folder / "metrics.json", metrics)
         if empty:
-            raise EmptySurfaceError(f"there is no mesh in {folder}: {empty}")
+            again = f"experiment=export run={folder} export.threshold=VALUE looks for another surface in this run"
+            raise EmptySurfaceError(f"there is no mesh in {folder}: {empty}; {again}")
 
     def _around(self, n: int, size: int) -> Cameras:
         return turntable(n, size, self.elevation, self.fov, distance=self.distance)
 
-    def _export(self, system: TextTo3D, folder: Path) -> tuple[Asset, list[np.ndarray], dict[str, float | int]]:
-        started = time.monotonic()
-        asset = self.exporter.asset(system.scene)
-        self.exporter.write(asset, folder)
-        seconds = {"export_seconds": round(time.monotonic() - started, 1)}
+    def _export(self, system: TextTo3D, folder: Path) -> tuple[Asset, list[np.ndarray], dict[str, str | float]]:
+        asset, work = self.exporter.export(system.scene, folder)
         views = asset_views(asset, system.scene, system.renderer, self._around(self.n_views, self.size))
-        return asset, views.images, views.metrics | seconds
+        return asset, views.images, {**views.metrics, **work}
 
     def _metrics(self, trainer: Trainer) -> dict[str, str | int | float]:
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it elsewhere

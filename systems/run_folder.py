@@ -52,6 +52,7 @@ class RunFolder:
         state: str = "checkpoints/last.ckpt",
     ) -> None:
         self.path = Path(output, name, variant or "", f"{slug(prompt)}-{seed}")
+        self.aside = self.path.with_name(f".{self.path.name}.replaced")
         self.variant = variant
         self.resume = resume
         self.config = self.path / "config.yaml"
@@ -111,9 +112,15 @@ class RunFolder:
             ) from None
 
     def open(self, config: DictConfig, overrides: Sequence[str]) -> Path | None:
-        """Writes down what runs, and how, and starts the log; returns the checkpoint to continue from."""
+        """Writes down what runs, and how, and starts the log; returns the checkpoint to continue from.
+
+        What a new run replaces is put aside, until `settle`.
+        """
+        self.settle()
         checkpoint = self.plan(config)
-        if checkpoint is None and self.path.exists():
+        if checkpoint is None and self._holds_something:
+            self.path.rename(self.aside)
+        elif checkpoint is None and self.path.exists():
             shutil.rmtree(self.path)
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         self.config.write_text(OmegaConf.to_yaml(config, resolve=True))
@@ -122,6 +129,20 @@ class RunFolder:
         self.command.write_text(" ".join(["python launch.py", *map(_shell_word, words)]) + "\n")
         self._start_log()
         return checkpoint
+
+    def settle(self) -> None:
+        """Of a run and the one that it replaces, one stays: the old one as long as the new one has saved nothing."""
+        if not self.aside.exists():
+            return
+        if self._holds_something:
+            shutil.rmtree(self.aside)
+        else:
+            shutil.rmtree(self.path, ignore_errors=True)
+            self.aside.rename(self.path)
+
+    @property
+    def _holds_something(self) -> bool:
+        return self.checkpoint.exists() or self.metrics.exists()
 
     def _start_log(self) -> None:
         """Everything to run.log, what matters to the terminal."""

@@ -67,6 +67,11 @@ class ScheduleTable:
             setattr(owner, name, schedule(progress))
 
 
+def last_progress(n_steps: int, max_steps: int) -> float:
+    """The progress in the last of the steps done: what was scheduled when a scene came to be what it is."""
+    return max(n_steps - 1, 0) / max_steps
+
+
 def _owner(root: object, path: str) -> tuple[object, str]:
     """The object and the attribute that a dotted path ends in; a table on the way is entered by its keys."""
     owner, parts = root, path.split(".")

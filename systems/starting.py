@@ -28,6 +28,8 @@ def take_over(config: DictConfig, overridden: Iterable[str] = ()) -> None:
         return
     if folder == "":
         raise UserError(f"{KEY} is missing: say {KEY}=outputs/text_to_3d/..., the folder of the run to start from")
+    if "start" not in config.job or OmegaConf.select(config, "system.scene._target_", throw_on_missing=False) is None:
+        raise UserError(f"{KEY}={folder}: this experiment makes no scene that could start as another; leave out {KEY}")
     source = _remembered(config, str(folder)) or past_config(folder, KEY)
     with open_dict(config):
         if OmegaConf.is_missing(config, "prompt"):
@@ -46,7 +48,7 @@ def _take_name(config: DictConfig) -> None:
 
 def _take_field(config: DictConfig, source: DictConfig, overridden: Iterable[str]) -> None:
     for key in overridden:
-        if key.startswith(f"{FIELD}."):
+        if key.startswith(f"{FIELD}.") or key.endswith(f"@{FIELD}"):
             raise UserError(f"{key}: with {KEY} the field is that of {config[KEY]}; leave out one of the two")
     geometry = source.system.scene.geometry
     field = geometry.get("field", geometry)

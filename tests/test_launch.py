@@ -27,10 +27,10 @@ CHOICES = sorted(
     for file in (ROOT / "conf").glob("*/*.yaml")
     if file.parent.name not in WHOLE and file != ROOT / "conf" / "trainer" / "prior.yaml"
 )
-WITH = {  # what a choice makes sense with
+WITH = {  # what a choice makes sense with; any file stands for a mesh, which only the job reads
     "shape": ["renderer=dmtet"],
-    "shape=mesh": ["renderer=dmtet", "shape.path=teapot.glb"],
-    "renderer=texture": ["geometry.path=teapot.glb"],
+    "shape=mesh": ["renderer=dmtet", f"shape.path={__file__}"],
+    "renderer=texture": [f"geometry.path={__file__}"],
 }
 EXPERIMENTS = sorted(file.stem for file in (ROOT / "conf" / "experiment").glob("*.yaml"))
 README = (ROOT / "README.md").read_text().splitlines()
@@ -82,6 +82,35 @@ def test_wrong_override_is_explained(run: Run, override: str, message: str) -> N
     assert message in run.error(PROMPT, override)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["renderer=texture", "geometry.path=no.glb"], "geometry.path=no.glb is not there: give an OBJ, GLB, PLY"),
+        (["renderer=dmtet", "shape=mesh", "shape.path=no.glb"], "shape.path=no.glb is not there: give an OBJ, GLB"),
+        (["material=pbr", "n_features=3"], "n_features=3: material=models.physically_based.PhysicallyBased reads 5"),
+        (["material=pbr", "geometry.n_features=4"], "reads 5: say geometry.n_features=5"),
+        (["material=pbr", "renderer=dmtet", "geometry.field.n_features=3"], "say geometry.field.n_features=5"),
+        (["material=pbr", "material.environment.height=1"], "height=1 must be a whole number above 1"),
+        (["job.start.threshold=-1"], "job.start.threshold=-1 must be a number above 0"),
+        (["experiment=sample", "init_from=outputs/x"], "init_from=outputs/x: this experiment makes no scene that"),
+        (["experiment=train_prior", "init_from=outputs/x"], "init_from=outputs/x: this experiment makes no scene that"),
+    ],
+)
+def test_parts_that_do_not_fit_are_named(run: Run, overrides: list[str], message: str) -> None:
+    assert message in run.error(PROMPT, *overrides)
+
+
+def test_a_field_chosen_beside_init_from_is_refused(run: Run, past: Path) -> None:
+    error = run.error("renderer=dmtet", f"init_from={past}", "field@geometry.field=nerf")
+    assert "field@geometry.field: with init_from the field is that of" in error
+
+
+def test_a_damaged_config_of_another_run_is_named(run: Run, past: Path) -> None:
+    (past / "config.yaml").write_text("prompt: [a red\n dog: {")
+    assert f"init_from={past}: its config.yaml cannot be read" in run.error(PROMPT, f"init_from={past}")
+    assert f"run={past}: its config.yaml cannot be read" in run.error("experiment=export", f"run={past}")
+
+
 def test_missing_prompt_comes_with_an_example(run: Run) -> None:
     assert 'prompt is missing: say prompt="a red dog wearing a blue hat"' in run.error()
 
@@ -122,6 +151,21 @@ def test_finished_run_is_not_overwritten(run: Run, tmp_path: Path) -> None:
     run.accepts(PROMPT, "resume=never")
 
 
+def test_a_job_that_fails_at_once_leaves_what_it_was_to_replace(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "outputs" / "text_to_3d" / "a-red-dog-0"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text("good")
+
+    def fails(*_: object) -> None:
+        raise UserError("no")
+
+    monkeypatch.setattr(launch, "_run_job", fails)
+    monkeypatch.setattr(sys, "argv", ["launch.py", *run.overrides, PROMPT, "resume=never"])
+    assert launch.main() == launch.WRONG_INPUT and (folder / "metrics.json").read_text() == "good"
+
+
 def test_every_job_of_a_sweep_is_checked_before_the_first_starts(run: Run) -> None:
     assert "guidance=mv_sd: there is no such option" in run.error(PROMPT, "--multirun", "guidance=mv_sds,mv_sd")
 
@@ -149,6 +193,7 @@ def test_every_example_of_the_readme_passes_the_check(run: Run, past: Path, argu
     full_size = [argument for argument in arguments if argument.startswith("prior.path=/models/")]
     kept = [argument for argument in arguments if argument not in full_size]
     there = [re.sub(r"^(run|init_from)=.*", rf"\1={past}", argument) for argument in kept]
+    there = [re.sub(r"path=mine.glb$", f"path={past / 'config.yaml'}", argument) for argument in there]
     run.accepts(*there, *["prompt_processor.unknown=warn" for _ in full_size])
 
 

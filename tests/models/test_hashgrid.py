@@ -112,3 +112,12 @@ def test_levels_that_are_not_active_yet_are_zero_and_do_not_learn(backend: Backe
 
 def ends(levels: Levels) -> tuple[list[int], list[int]]:
     return levels.offset.tolist(), (levels.offset + levels.size).tolist()
+
+
+def test_of_a_fraction_of_levels_the_whole_part_is_active(rng: torch.Generator) -> None:
+    """As a linear schedule gives it."""
+    encoding, x = HashGrid(n_levels=4, log2_table_size=8, backend="torch"), torch.rand(5, 3, generator=rng)
+    encoding.active_levels = 2
+    expected = encoding(x)
+    encoding.active_levels = 2.9
+    assert torch.equal(encoding(x), expected) and torch.equal(encoding.with_jacobian(x)[0], expected)

@@ -89,3 +89,12 @@ def test_an_empty_field_says_so(density: float) -> None:
         mesh(solid=density)
     with pytest.raises(EmptySurfaceError, match=r"threshold 1; the greatest is .* export.threshold=null"):
         Balls(solid=density).isosurface(resolution=16, threshold=1.0)
+
+
+@pytest.mark.parametrize("threshold", [1e4, 1e5, 9.9e5])
+def test_a_threshold_that_light_does_not_reach_has_a_surface(threshold: float) -> None:
+    """Where a cell's opacity is 1 in single precision, denser ones have more."""
+    ball = Balls(solid=1e6, edge=0.03)
+    expected = 0.35 - 0.03 * math.log(threshold / (1e6 - threshold))
+    radii = ball.isosurface(resolution=64, threshold=threshold).vertices.norm(dim=-1)
+    assert (radii - expected).abs().max() < 1.2 / 63

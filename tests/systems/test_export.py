@@ -12,6 +12,7 @@ import trimesh
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from data.errors import UserError
 from models.asset import look_up
 from models.backgrounds import SolidBackground
 from models.materials import Albedo
@@ -89,7 +90,7 @@ def test_a_run_is_exported_beside_its_render(make_run_folder: Callable[..., Path
     ExportRun(str(make_run_folder()), exporter, size=32, n_views=4).run(folder, None)
     metrics = json.loads(folder.metrics.read_text())
     assert metrics["step"] == 7 and metrics["mesh_faces"] <= 1000 and metrics["mesh_iou"] > 0.8
-    assert metrics["mesh_psnr"] > 15 and metrics["export_seconds"] > 0
+    assert metrics["mesh_psnr"] > 15 and metrics["export_seconds"] > 0 and metrics["mesh_unwrapped"] == "xatlas"
     assert (folder.path / "mesh.obj").exists() and (folder.path / "mesh.glb").exists()
     renders, meshes = np.split(iio.imread(folder.path / "views.png").astype(float), 2)
     assert renders.shape == (32, 4 * 32, 3) and np.abs(renders - meshes).mean() < 25
@@ -111,3 +112,10 @@ def test_a_job_about_a_run_has_its_name_and_says_if_it_is_none(run, make_run_fol
     assert "run is missing: say run=outputs/" in run.error("experiment=export")
     assert "is no run folder" in run.error("experiment=export", f"run={past.parent / 'nothing'}")
     assert "export.formats=['fbx'] must be" in run.error("experiment=export", f"run={past}", "export.formats=[fbx]")
+
+
+def test_a_back_end_that_is_missing_is_named_with_its_key() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("nvdiffrast may be here")
+    with pytest.raises(UserError, match=r"export\.backend=cuda .*or choose export\.backend=auto"):
+        Exporter(backend="cuda")

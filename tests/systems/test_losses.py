@@ -79,3 +79,10 @@ def test_eikonal_is_0_for_a_distance_and_needs_one(scene: Scene) -> None:
     assert of(Eikonal(1.0), scene, sampled) == pytest.approx((3 - 1) ** 2 / 2)
     with pytest.raises(UserError, match=r"renderer=sdf.*renderer\.normals=true"):
         Eikonal(1.0)(scene, seen)
+
+
+@pytest.mark.parametrize("loss", [ZVariance, Orientation])
+def test_a_surface_has_no_samples_along_rays(loss: type[Loss], scene: Scene) -> None:
+    seen = dataclasses.replace(output([0.5], [1.0]), samples=None)
+    with pytest.raises(UserError, match=r"weight=2\.0 needs samples along rays: say renderer=hashgrid"):
+        loss(2.0)(scene, seen)

@@ -43,3 +43,14 @@ def test_a_run_without_a_scene_is_refused(make_run_folder: Callable[..., Path]) 
     (folder / "config.yaml").write_text("prompt: null\nsystem:\n  views: 4\n")
     with pytest.raises(UserError, match="holds no scene"):
         open_run(folder)
+
+
+def test_what_is_scheduled_is_as_it_was_in_the_last_step(make_run_folder: Callable[..., Path]) -> None:
+    """The folders hold 7 steps: the last one saw the schedule at 6 / 12."""
+    run = open_run(make_run_folder("renderer=sdf", "trainer.max_steps=12"))
+    assert run.scene.geometry.profile.beta == pytest.approx(0.1 - 0.09 * 0.5 / 0.6)
+    levels = "{_target_: systems.schedules.Steps, values: [1, 2], at: [0.5]}"
+    for max_steps, active in ((12, 2), (13, 1)):
+        scheduled = f"+system.schedules.scene.geometry.encoding.active_levels={levels}"
+        run = open_run(make_run_folder(scheduled, f"trainer.max_steps={max_steps}"))
+        assert run.scene.geometry.encoding.active_levels == active

@@ -20,6 +20,7 @@ from systems.checkpoint import Checkpoint
 from systems.export import Exporter
 from systems.progress import Progress
 from systems.reporting import Report
+from systems.schedules import Linear
 from systems.text_to_3d import TextTo3D
 
 Make = Callable[..., TextTo3D]
@@ -72,7 +73,7 @@ def test_metrics_say_how_close_the_mesh_is(folder: Path) -> None:
     assert metrics["mesh_psnr"] > 15 and metrics["mesh_iou"] > 0.8
     mesh = trimesh.load_mesh(folder / "mesh.glb")
     assert metrics["mesh_faces"] == len(mesh.faces) and metrics["mesh_vertices"] <= len(mesh.vertices)
-    assert metrics["export_seconds"] > 0
+    assert metrics["export_seconds"] > 0 and metrics["mesh_unwrapped"] == "xatlas"
 
 
 def test_turntable_is_h264_and_has_all_frames(folder: Path) -> None:
@@ -105,6 +106,19 @@ def test_report_alone_can_be_repeated(folder: Path, make_system: Make, make_trai
     assert again | measured == before | measured
 
 
+def test_report_alone_shows_the_scene_under_its_last_schedules(
+    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").touch()
+    make = lambda: make_system(2, {"scene.geometry.density_bias.scale": Linear(8.0, 12.0)})
+    finished, alone = make(), make()
+    make_trainer(Progress(), Checkpoint(), max_steps=2).fit(finished)
+    report = Report(Exporter(resolution=8, texture_size=16), size=8, n_frames=2, n_views=2)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    make_trainer(Progress(), Checkpoint(), report, max_steps=2).fit(alone, ckpt_path=last, weights_only=True)
+    assert alone.scene.geometry.density_bias.scale == finished.scene.geometry.density_bias.scale == 10.0
+
+
 def test_page_needs_no_network_and_no_other_file(folder: Path) -> None:
     page = Sources()
     page.feed((folder / "index.html").read_text())
@@ -134,7 +148,7 @@ def test_scene_without_a_surface_fails_after_a_report_that_shows_why(
     (tmp_path / "config.yaml").touch()
     system = make_system()
     system.scene.geometry.density_bias = BlobMagic3D(scale=-1000.0, std=1000.0)
-    with pytest.raises(EmptySurfaceError, match=r"no mesh in .*transparent everywhere: train longer"):
+    with pytest.raises(EmptySurfaceError, match=r"no mesh .*experiment=export run=\S+ export\.threshold=VALUE"):
         make_trainer(Progress(), Checkpoint(), small_report()).fit(system)
     assert "There is no mesh." in (tmp_path / "index.html").read_text()
     assert (tmp_path / "metrics.json").exists() and not list(tmp_path.rglob("*mesh*"))

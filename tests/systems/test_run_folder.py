@@ -86,6 +86,26 @@ def test_never_replaces_all_that_was_there(tmp_path: Path) -> None:
     assert not run.metrics.exists() and not run.checkpoint.exists()
 
 
+def test_what_is_replaced_comes_back_until_the_new_run_has_saved_something(tmp_path: Path) -> None:
+    run = unfinished(tmp_path)
+    run.metrics.write_text("good")
+    for killed in (False, True):  # a killed run does not settle: the next one does
+        again = folder(tmp_path, "never")
+        again.open(CONFIG, [])
+        assert not run.metrics.exists()
+        if not killed:
+            again.settle()
+            assert run.metrics.read_text() == "good" and run.checkpoint.exists()
+    with pytest.raises(UserError, match="finished run"):
+        folder(tmp_path).open(CONFIG, [])
+    assert run.metrics.read_text() == "good"
+    again.open(CONFIG, [])
+    run.checkpoint.write_text("new")
+    again.settle()
+    assert run.checkpoint.read_text() == "new" and not run.metrics.exists()
+    assert [path.name for path in run.path.parent.iterdir()] == [run.path.name]
+
+
 def test_given_run_folder_stands_for_its_checkpoint(tmp_path: Path) -> None:
     run = unfinished(tmp_path / "elsewhere")
     assert folder(tmp_path, str(run.path)).plan(CONFIG) == run.checkpoint

@@ -15,6 +15,7 @@ from pytorch_lightning import Trainer
 
 import launch
 from data.errors import UserError
+from models.backgrounds import LearnedBackground
 from models.dmtet import Tetrahedra
 from models.geometry import ImplicitVolume
 from models.scene import Scene
@@ -151,6 +152,29 @@ def test_a_volume_of_the_same_kind_begins_with_the_same_bits(make_run_folder: Ma
         Start(str(source))(scene)
     expected = open_run(source).scene.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in scene.state_dict().items())
+
+
+def test_a_signed_distance_is_copied_though_its_density_was_scheduled(make_run_folder: MakeRun) -> None:
+    source = make_run_folder("renderer=sdf", "trainer.max_steps=7")
+    scene = open_run(source).scene
+    scene.geometry.profile.beta = 0.1
+    with torch.no_grad():
+        for parameter in scene.parameters():
+            parameter.zero_()
+    Start(str(source))(scene)
+    expected = open_run(source).scene.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in scene.state_dict().items())
+
+
+def test_a_learned_background_is_taken_if_it_has_the_same_size(make_run_folder: MakeRun) -> None:
+    past = open_run(make_run_folder())
+    past.scene.background = LearnedBackground(seed=5)
+    scene = Scene(past.scene.geometry, past.scene.material, LearnedBackground(seed=0))
+    smaller = Scene(past.scene.geometry, past.scene.material, LearnedBackground(hidden=8))
+    for begun in (scene, smaller):
+        Start("a run")._begin(begun, past)
+    assert all(map(torch.equal, scene.background.parameters(), past.scene.background.parameters()))
+    assert smaller.background.network(torch.ones(1, 9)).shape == (1, 3)
 
 
 def test_without_a_path_the_scene_stays_as_it_was_made(make_run_folder: MakeRun) -> None:

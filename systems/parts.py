@@ -1,0 +1,35 @@
+"""Whether the parts of a configuration fit each other, and the files that they name are there; without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from data.errors import UserError
+
+MESHES = ("geometry.path", "shape.path")
+READS = {"models.physically_based.PhysicallyBased": 5}  # by material: the features of a field that it reads
+
+
+def check_parts(config: DictConfig, used: Set[str]) -> None:
+    """used: the keys that the job comes to; what the others say does not matter."""
+    _check_meshes(config, used)
+    _check_features(config, used)
+
+
+def _check_meshes(config: DictConfig, used: Set[str]) -> None:
+    for key in MESHES:
+        path = OmegaConf.select(config, key) if key in used else None
+        if path is not None and not Path(path).is_file():
+            raise UserError(f"{key}={path} is not there: give an OBJ, GLB, PLY or STL file")
+
+
+def _check_features(config: DictConfig, used: Set[str]) -> None:
+    needed = READS.get(str(OmegaConf.select(config, "material._target_")), 0)
+    for own in ("geometry.n_features", "geometry.field.n_features"):
+        given = OmegaConf.select(config, own)
+        key = own if own in used else "n_features"
+        if key in used and given is not None and given < needed:
+            raise UserError(f"{key}={given}: material={config.material._target_} reads {needed}: say {key}={needed}")
