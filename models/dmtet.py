@@ -134,7 +134,7 @@ class LockedMesh(nn.Module):
         self.register_buffer("faces", triangles.faces, persistent=False)
 
     def surface(self) -> Triangles:
-        return Triangles(self.vertices, self.faces)
+        return Triangles(self.vertices, self.faces, given=True)
 
     def features(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n f"]:
         return self.field.features(x)

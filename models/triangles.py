@@ -22,6 +22,7 @@ class Triangles:
 
     vertices: Float[Tensor, "v 3"]
     faces: Int[Tensor, "f 3"]
+    given: bool = False  # by the user, to stay as they are; else found in a field
 
     @property
     def volume(self) -> float:

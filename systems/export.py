@@ -20,7 +20,7 @@ from models.decimation import decimate
 from models.gltf import glb_bytes
 from models.ply import ply_bytes
 from models.scene import Scene
-from models.triangles import Triangles
+from models.triangles import EmptySurfaceError, Triangles
 from models.unwrapping import unwrap
 from models.wavefront import wavefront_files
 from renderers.baking import Through, bake
@@ -38,7 +38,8 @@ WRITERS: dict[str, Callable[[Asset], dict[str, bytes]]] = {
 class Exporter:
     """resolution: points along an edge of the box in which the surface is looked for. threshold: of its density; null:
     found, so that the outline is that of the pictures.
-    floater: pieces smaller than this share of the largest's volume go. max_faces: null: any number.
+    floater: pieces smaller than this share of the largest's volume go. max_faces: null: any number. A mesh of the user's
+    own keeps its pieces and faces.
     texture_size: texels along an edge. unwrap_seconds: what xatlas may take, before a simpler layout steps in.
     depth, samples: of the layer whose colour is seen from outside, see `Through`.
     """
@@ -67,6 +68,8 @@ class Exporter:
         """On the scene's device. EmptySurfaceError if there is nothing to see."""
         surface = clean(scene.geometry.isosurface(self.resolution, self.threshold), self.floater)
         surface = decimate(surface, self.max_faces)
+        if not len(surface.faces):
+            raise EmptySurfaceError(f"export.max_faces={self.max_faces} leaves no surface: raise it")
         unwrapped = unwrap(surface, self.texture_size, self.unwrap_seconds)
         texture = bake(scene, surface, unwrapped, self.through, self._kernels.of(surface.vertices))
         return Asset(
