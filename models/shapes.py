@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -50,10 +51,14 @@ class Ellipsoid:
 
 class MeshShape:
     """The distance to the triangles of a file (`read_triangles`); inside is what they wind around, also where they
-    leave holes."""
+    leave holes. Read when it is first asked."""
 
     def __init__(self, path: str, size: PositiveFloat = 0.5, z_up: bool = False) -> None:
-        self.surface = read_triangles(path, size, z_up, "shape.path")
+        self.path, self.size, self.z_up = path, size, z_up
+
+    @functools.cached_property
+    def surface(self) -> Triangles:
+        return read_triangles(self.path, self.size, self.z_up, "shape.path")
 
     def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         return signed_distance(x, self.surface)

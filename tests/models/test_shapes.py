@@ -139,4 +139,4 @@ def test_a_file_without_a_surface_is_the_users_to_know(
     if content:
         (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=f"shape.path=.*{name} {wrong}.* give"):
-        MeshShape(str(tmp_path / name))
+        MeshShape(str(tmp_path / name))(torch.zeros(1, 3))
