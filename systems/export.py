@@ -97,5 +97,6 @@ class Exporter:
 
 def _normals(surface: Triangles) -> Float[Tensor, "v 3"]:
     """Up where the faces around a vertex have no area: file formats want unit length everywhere."""
-    normals = surface.vertex_normals()
-    return torch.where(normals.any(dim=-1, keepdim=True), normals, normals.new_tensor([0.0, 0.0, 1.0]))
+    normals = Triangles(surface.vertices.double(), surface.faces).vertex_normals()
+    length = normals.norm(dim=-1, keepdim=True)
+    return torch.where(length > 0, normals / length, normals.new_tensor([0.0, 0.0, 1.0])).float()

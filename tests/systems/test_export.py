@@ -70,6 +70,16 @@ def test_a_locked_mesh_keeps_its_small_parts_and_all_its_faces(tmp_path: Path) -
     assert len(asset.faces) == 12 + 4 * 80
 
 
+def test_normals_of_the_smallest_and_of_flat_faces_have_unit_length(tmp_path: Path) -> None:
+    file = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 0.5\nv 1e-7 0 0.5\nv 0 1e-7 0.5\n"
+    file += "v 0 0 0.7\nv 0.2 0 0.7\nv 0.4 0 0.7\nf 1 2 3\nf 4 5 6\nf 7 8 9\n"
+    (tmp_path / "slivers.obj").write_text(file)
+    mesh = LockedMesh(str(tmp_path / "slivers.obj"), FineBall(), z_up=True)
+    exporter = Exporter(texture_size=64, unwrap_seconds=0.01, backend="torch")
+    normals = exporter.asset(Scene(mesh, Albedo(), SolidBackground())).normals
+    torch.testing.assert_close(normals.abs(), torch.tensor([0.0, 0.0, 1.0]).expand(9, 3))
+
+
 def test_a_budget_of_one_face_is_an_empty_surface_that_says_so(scene: Scene) -> None:
     with pytest.raises(EmptySurfaceError, match=r"export.max_faces=1 leaves no surface"):
         Exporter(max_faces=1, texture_size=16).asset(scene)
