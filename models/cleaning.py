@@ -10,7 +10,10 @@ from models.triangles import Triangles
 
 def clean(surface: Triangles, floater: float) -> Triangles:
     """Without pieces smaller than `floater` times the volume of the largest, and without cavities: their surfaces look
-    outward from the matter, that is, inward, and have negative volumes."""
+    outward from the matter, that is, the other way than the largest, and have volumes of the other sign. What was given
+    stays as it is."""
+    if surface.given or not len(surface.faces):
+        return surface
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -20,7 +23,9 @@ def clean(surface: Triangles, floater: float) -> Triangles:
     edges = np.concatenate([faces[:, :2], faces[:, 1:]])
     _, piece = connected_components(coo_array((np.ones(len(edges)), edges.T), shape=(size, size)), directed=False)
     volumes = np.bincount(piece[faces[:, 0]], weights=volume)
-    kept = surface.faces[torch.from_numpy((volumes >= floater * volumes.max())[piece[faces[:, 0]]])]
+    largest = volumes[np.abs(volumes).argmax()]
+    keeps = volumes * np.sign(largest) >= floater * abs(largest)
+    kept = surface.faces[torch.from_numpy(keeps[piece[faces[:, 0]]])]
     return used_vertices(Triangles(surface.vertices, kept))
 
 

@@ -11,8 +11,9 @@ from models.triangles import Triangles
 
 def decimate(surface: Triangles, max_faces: int | None) -> Triangles:
     """At most `max_faces` (None: any number), or as near as edges can be collapsed: by quadric error (Garland and
-    Heckbert 1997). What was closed stays closed, each edge has an even number of faces, and faces keep looking out."""
-    if max_faces is None or len(surface.faces) <= max_faces:
+    Heckbert 1997). What was closed stays closed, each edge has an even number of faces, and faces keep looking out.
+    What was given stays as it is."""
+    if surface.given or max_faces is None or len(surface.faces) <= max_faces:
         return surface
     import fast_simplification
 

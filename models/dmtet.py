@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from data.ranges import Fraction, PositiveFloat, PositiveInt
 from models.cleaning import clean
 from models.geometry import Geometry
 from models.marching_tetrahedra import marching_tetrahedra
+from models.sampled_shape import AskedOnce
 from models.shapes import Shape, Sphere, read_triangles, signed_distance
 from models.tetrahedra import tetrahedral_grid
 from models.triangles import EmptySurfaceError, Triangles
@@ -18,7 +21,7 @@ from models.triangles import EmptySurfaceError, Triangles
 REACH = 0.25  # of a cell: opposite edges of a tetrahedron are half a cell apart, so that it cannot turn over
 
 
-class Tetrahedra(nn.Module):
+class Tetrahedra(AskedOnce):
     """DMTet (Shen et al. 2021): each vertex of the grid has a signed distance and may leave its place by REACH cells.
 
     field: gives the features, and the radius of the scene. shape: the surface to start from.
@@ -43,7 +46,7 @@ class Tetrahedra(nn.Module):
         self.register_buffer("low", torch.full((3,), -self.radius))
         self.register_buffer("high", torch.full((3,), self.radius))
         shape = shape or Sphere(0.6 * self.radius)
-        self.sdf = nn.Parameter(self._cut_off(shape(self.places())))
+        self.sdf = nn.Parameter(self._cut_off(self.ask(shape, self.places())))
         self.deformation = nn.Parameter(torch.zeros_like(grid.vertices))
 
     @property
@@ -56,6 +59,7 @@ class Tetrahedra(nn.Module):
 
     def distances(self) -> Float[Tensor, "v"]:
         """The signed distances, in the units of the scene."""
+        self.said()
         bounded = torch.maximum(self.sdf, self.places().norm(dim=1) - self.radius)
         return torch.where(self.boundary, bounded.clamp(min=REACH * self.cell.max()), bounded)
 
@@ -99,9 +103,10 @@ class Tetrahedra(nn.Module):
         self.low, self.high = low.clamp(min=-self.radius), high.clamp(max=self.radius)
         self.sdf.copy_(self._cut_off(signed_distance(self.places(), surface)))
         self.deformation.zero_()
+        self._missing = None
 
     def _cut_off(self, distance: Float[Tensor, "v"]) -> Float[Tensor, "v"]:
-        """At one cell: the surface is the same, and what lies deep inside can come out as fast as what lies under it."""
+        """At one cell: the surface is the same, and what lies deep inside comes out as fast as what lies under it."""
         return distance.clamp(-self.cell.max(), self.cell.max())
 
 
@@ -132,13 +137,13 @@ class LockedMesh(nn.Module):
             raise UserError(
                 f"geometry.size={size} exceeds the radius of the scene, geometry.field.radius={field.radius}"
             )
-        self.field, self.radius = field, field.radius
+        self.field, self.radius, self.path = field, field.radius, path
         triangles = read_triangles(path, size, z_up, "geometry.path")
-        self.register_buffer("vertices", triangles.vertices, persistent=False)
-        self.register_buffer("faces", triangles.faces, persistent=False)
+        self.register_buffer("vertices", triangles.vertices)
+        self.register_buffer("faces", triangles.faces)
 
     def surface(self) -> Triangles:
-        return Triangles(self.vertices, self.faces)
+        return Triangles(self.vertices, self.faces, given=True)
 
     def features(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n f"]:
         return self.field.features(x)
@@ -146,3 +151,18 @@ class LockedMesh(nn.Module):
     def isosurface(self, resolution: int, threshold: float | None = None) -> Triangles:
         """Its own triangles, whatever the arguments."""
         return self.surface()
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args: object) -> None:
+        """UserError where the state has other triangles than the file."""
+        vertices, faces = state_dict.get(f"{prefix}vertices"), state_dict.get(f"{prefix}faces")
+        if vertices is not None and faces is not None and not self._same(vertices, faces):
+            raise UserError(
+                f"geometry.path={self.path} has changed: the run has {len(faces)} other triangles; put its file back,"
+                " or start a new run"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _same(self, vertices: Tensor, faces: Tensor) -> bool:
+        if vertices.shape != self.vertices.shape or not torch.equal(faces.to(self.faces), self.faces):
+            return False
+        return torch.allclose(vertices.to(self.vertices), self.vertices, atol=1e-5)

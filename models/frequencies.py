@@ -1,4 +1,4 @@
-"""Positional encoding (Mildenhall et al. 2020, NeRF), plain or integrated (Barron et al. 2021, mip-NeRF)."""
+"""Positional encoding (Mildenhall et al. 2020, NeRF), plain or smoothed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ class Frequencies(nn.Module):
     """p, and for each band k: w_k sin(2^k pi p), w_k cos(2^k pi p); p = 2x - 1 in [-1, 1]^3. Nothing to learn.
 
     width: the expectation under a Gaussian around p of this standard deviation (in p: 1 is the scene's radius), instead
-        of the value at p: w_k = exp(-(2^k pi width)^2 / 2) (mip-NeRF eq. 14); 0: plain.
+        of the value at p: w_k = exp(-(2^k pi width)^2 / 2); 0: plain. One width for all samples: a low-pass filter.
+        mip-NeRF (Barron et al. 2021, eq. 14), as in DreamFusion, has that of the pixel's cone at each sample.
     active_bands: w_k times (1 - cos(pi clamp(active_bands - k, 0, 1))) / 2: bands come in one after the other, softly,
         as a schedule raises it (Park et al. 2021, Nerfies eq. 8); None: all.
     """

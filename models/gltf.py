@@ -71,7 +71,7 @@ def glb_bytes(asset: Asset) -> bytes:
         "nodes": [{"mesh": 0, "name": "object"}, {"camera": 0, "name": "front", "translation": [0.0, 0.0, away]}],
         "cameras": [{"type": "perspective", "perspective": {"yfov": FOV, "znear": away / 100, "zfar": away * 100}}],
         "meshes": [{"primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}],
-        "materials": [_material(unlit=asset.roughness_metallic is None)],
+        "materials": [_material(unlit=asset.roughness_metallic is None, closed=asset.welded()[0].closed)],
         "textures": [{"sampler": 0, "source": index} for index in range(len(images))],
         "samplers": [{"magFilter": LINEAR, "minFilter": MIPMAPPED, "wrapS": CLAMPED, "wrapT": CLAMPED}],
         "images": images,
@@ -82,13 +82,15 @@ def glb_bytes(asset: Asset) -> bytes:
     return _container(document, bytes(binary.data))
 
 
-def _material(unlit: bool) -> dict[str, object]:
-    """A reader that does not know the extension sees an unlit material as something matt."""
+def _material(unlit: bool, closed: bool) -> dict[str, object]:
+    """A reader that does not know the extension sees an unlit material as something matt. What is not closed is seen
+    from behind, too."""
+    common: dict[str, object] = {"name": "surface", "doubleSided": not closed}
     look: dict[str, object] = {"baseColorTexture": {"index": 0}, "metallicFactor": 0.0, "roughnessFactor": 1.0}
     if unlit:
-        return {"name": "surface", "pbrMetallicRoughness": look, "extensions": {UNLIT: {}}}
+        return {**common, "pbrMetallicRoughness": look, "extensions": {UNLIT: {}}}
     look |= {"metallicRoughnessTexture": {"index": 1}, "metallicFactor": 1.0}
-    return {"name": "surface", "pbrMetallicRoughness": look}
+    return {**common, "pbrMetallicRoughness": look}
 
 
 def _container(document: dict[str, object], binary: bytes) -> bytes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from data.errors import UserError
@@ -50,10 +51,14 @@ class Ellipsoid:
 
 class MeshShape:
     """The distance to the triangles of a file (`read_triangles`); inside is what they wind around, also where they
-    leave holes."""
+    leave holes. Read when it is first asked."""
 
     def __init__(self, path: str, size: PositiveFloat = 0.5, z_up: bool = False) -> None:
-        self.surface = read_triangles(path, size, z_up, "shape.path")
+        self.path, self.size, self.z_up = path, size, z_up
+
+    @functools.cached_property
+    def surface(self) -> Triangles:
+        return read_triangles(self.path, self.size, self.z_up, "shape.path")
 
     def __call__(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         return signed_distance(x, self.surface)
@@ -73,6 +78,7 @@ def signed_distance(x: Float[Tensor, "n 3"], surface: Triangles) -> Float[Tensor
 
 def read_triangles(path: str, size: float, z_up: bool, key: str) -> Triangles:
     """Of an OBJ, GLB, PLY or STL file, the middle of its bounding box moved to 0, its farthest vertex scaled to `size`.
+    Vertices at one place become one, as seams of textures double them; faces of a negative volume are turned outward.
 
     z_up: the file has our axes, z up and x to the front; else those of glTF, y up and z to the front.
     key: under which the user named the file.
@@ -83,7 +89,7 @@ def read_triangles(path: str, size: float, z_up: bool, key: str) -> Triangles:
         raise UserError(f"{key}={path} is not there: give an OBJ, GLB, PLY or STL file")
     try:
         mesh = trimesh.load_mesh(path)
-        vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int64)
+        vertices, faces = _welded(np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int64))
     except (ValueError, KeyError, AttributeError, NotImplementedError, IndexError) as error:
         raise UserError(
             f"{key}={path} cannot be read as a mesh ({error}): give an OBJ, GLB, PLY or STL file"
@@ -92,5 +98,19 @@ def read_triangles(path: str, size: float, z_up: bool, key: str) -> Triangles:
         raise UserError(f"{key}={path} holds no triangles: give a file with a surface")
     vertices = vertices if z_up else vertices[:, [2, 0, 1]]
     vertices = vertices - (vertices.min(axis=0) + vertices.max(axis=0)) / 2
-    scaled = vertices * (size / np.linalg.norm(vertices, axis=1).max())
-    return Triangles(torch.from_numpy(scaled), torch.from_numpy(faces))
+    vertices *= size / np.linalg.norm(vertices, axis=1).max()
+    surface = Triangles(torch.from_numpy(vertices), torch.from_numpy(faces))
+    if surface.volume < -1e-6 * size**3:  # what is flat has none, but for rounding
+        surface = Triangles(surface.vertices, surface.faces.flip(1))
+    return surface
+
+
+def _welded(
+    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]
+) -> tuple[Float[np.ndarray, "w 3"], Int[np.ndarray, "g 3"]]:
+    """Without doubled vertices; then, without faces that are no triangles any more, or there again (from behind)."""
+    places, index = np.unique(vertices, axis=0, return_inverse=True)
+    corners = np.sort(index.reshape(-1)[faces], axis=1)
+    _, first = np.unique(corners, axis=0, return_index=True)
+    flat = (corners[first, :2] == corners[first, 1:]).any(axis=1)
+    return places, index.reshape(-1)[faces[np.sort(first[~flat])]]

@@ -7,6 +7,7 @@ says how far the nearer surface reaches, and that is blended (Laine et al. 2020,
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -75,7 +76,7 @@ def antialias(
 def _edges(faces: Int[Tensor, "f 3"]) -> _Edges:
     """Of an edge with more than two triangles, the first and the last count."""
     sides = torch.stack([faces, faces.roll(-1, dims=1)], dim=-1).view(-1, 2)
-    low, high = sides.amin(dim=1), sides.amax(dim=1)
+    low, high = torch.minimum(*sides.unbind(dim=1)), torch.maximum(*sides.unbind(dim=1))
     key, order = torch.sort((low << 32) | high, stable=True)
     new = torch.ones_like(key, dtype=torch.bool)
     new[1:] = key[1:] != key[:-1]
@@ -90,7 +91,9 @@ def _outline(projected: Float[Tensor, "b v 3"], edges: _Edges) -> _Outline:
         begin, end = points[:, edges.ends[:, 0]], points[:, edges.ends[:, 1]]
         first, last = points[:, edges.opposite[:, 0]], points[:, edges.opposite[:, 1]]
         side = _side(begin, end, first)
-        drawn = torch.stack([begin, end, first, last]).amin(dim=0)[..., 2] > NEAREST
+        far = points[..., 2] > NEAREST
+        corners = torch.cat([edges.ends, edges.opposite], dim=1).unbind(dim=1)
+        drawn = functools.reduce(torch.logical_and, (far[:, corner] for corner in corners))
         image, edge = ((side * _side(begin, end, last) > 0) & drawn).nonzero().unbind(dim=1)
     index = edges.ends[edge] + image[:, None] * projected.shape[1]
     ends = projected.flatten(0, 1).index_select(0, index.flatten()).view(-1, 2, 3)
@@ -131,7 +134,8 @@ def _lines_met(
     """Edges steeper than the diagonal, once for each line y = k + 1/2 that they cross, and k."""
     width, height = (position[:, 1] - position[:, 0]).abs().unbind(dim=1)
     steep = height > width if strictly else height >= width
-    low, high = ((y - 0.5).ceil().clamp(0, n_lines).long() for y in position[..., 1].aminmax(dim=1))
+    ends = (position[..., 1] - 0.5).ceil().clamp(0, n_lines).long().unbind(dim=1)
+    low, high = torch.minimum(*ends), torch.maximum(*ends)
     count = torch.where(steep, high - low, 0)
     edge = torch.repeat_interleave(count)
     before = count.cumsum(0) - count

@@ -21,7 +21,7 @@ from models.decimation import decimate
 from models.gltf import glb_bytes
 from models.ply import ply_bytes
 from models.scene import Scene
-from models.triangles import Triangles
+from models.triangles import EmptySurfaceError, Triangles
 from models.unwrapping import unwrap
 from models.wavefront import wavefront_files
 from renderers.baking import Through, bake
@@ -39,7 +39,8 @@ WRITERS: dict[str, Callable[[Asset], dict[str, bytes]]] = {
 class Exporter:
     """resolution: points along an edge of the box in which the surface is looked for. threshold: of its density; null:
     found, so that the outline is that of the pictures.
-    floater: pieces smaller than this share of the largest's volume go. max_faces: null: any number.
+    floater: pieces smaller than this share of the largest's volume go. max_faces: null: any number. A mesh of the
+    user's own keeps its pieces and faces.
     texture_size: texels along an edge. unwrap_seconds: what xatlas may take, before a simpler layout steps in.
     depth, samples: of the layer whose colour is seen from outside, see `Through`.
     """
@@ -79,6 +80,8 @@ class Exporter:
         """Also what has unwrapped it."""
         surface = clean(scene.geometry.isosurface(self.resolution, self.threshold), self.floater)
         surface = decimate(surface, self.max_faces)
+        if not len(surface.faces):
+            raise EmptySurfaceError(f"export.max_faces={self.max_faces} leaves no surface: raise it")
         unwrapped = unwrap(surface, self.texture_size, self.unwrap_seconds)
         texture = bake(scene, surface, unwrapped, self.through, self._kernels.of(surface.vertices))
         asset = Asset(
@@ -107,5 +110,6 @@ class Exporter:
 
 def _normals(surface: Triangles) -> Float[Tensor, "v 3"]:
     """Up where the faces around a vertex have no area: file formats want unit length everywhere."""
-    normals = surface.vertex_normals()
-    return torch.where(normals.any(dim=-1, keepdim=True), normals, normals.new_tensor([0.0, 0.0, 1.0]))
+    normals = Triangles(surface.vertices.double(), surface.faces).vertex_normals()
+    length = normals.norm(dim=-1, keepdim=True)
+    return torch.where(length > 0, normals / length, normals.new_tensor([0.0, 0.0, 1.0])).float()

@@ -66,13 +66,14 @@ class SignedDistance:
 
 def edges(faces: Int[Tensor, "f 3"]) -> tuple[Int[Tensor, "e 2"], Int[Tensor, "s 2"]]:
     """The ends of each edge, once; and the two faces at each edge that has two."""
-    ends = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=1)[0]
-    n = int(faces.max()) + 1
-    code, order = (ends[:, 0] * n + ends[:, 1]).sort(stable=True)
+    begin, end = faces.t().flatten(), faces.roll(-1, dims=1).t().flatten()
+    low, high = torch.minimum(begin, end), torch.maximum(begin, end)
+    code, order = (low * (int(faces.max()) + 1) + high).sort(stable=True)
     again = code[1:] == code[:-1]
     face = order % len(faces)
     first = torch.cat([again.new_ones(1), ~again])
-    return ends[order[first]], torch.stack([face[:-1][again], face[1:][again]], dim=1)
+    once = order[first]
+    return torch.stack([low[once], high[once]], dim=1), torch.stack([face[:-1][again], face[1:][again]], dim=1)
 
 
 def _surface(output: RenderOutput, name: str, weight: float) -> Triangles:

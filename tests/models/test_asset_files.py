@@ -172,3 +172,9 @@ def test_300_000_faces_are_written_and_read_back(suffix: str, tmp_path: Path) ->
     asset = Asset(points, found.faces, surface.vertex_normals()[found.vertex], found.uv, torch.full((8, 8, 3), 0.5))
     path = save(asset, tmp_path / f"mesh{suffix}")
     assert len(trimesh.load_mesh(path, process=False).faces) == 327_680
+
+
+def test_only_what_is_not_closed_is_seen_from_behind(box: Asset) -> None:
+    for asset, both in ((box, False), (replace(box, faces=box.faces[1:]), True)):
+        file = pygltflib.GLTF2.load_from_bytes(glb_bytes(asset))
+        assert file.materials[0].doubleSided is both

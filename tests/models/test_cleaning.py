@@ -37,6 +37,19 @@ def test_cavities_are_filled() -> None:
     assert clean(surface(ball(0.2), cavity), floater=0.0).volume == pytest.approx(surface(ball(0.2)).volume)
 
 
+def test_a_surface_that_looks_inward_keeps_its_pieces_too() -> None:
+    pieces = [ball(0.2), ball(0.15, (0.4, 0.0, 0.0)), ball(0.05, (0.0, 0.0, 0.5))]
+    for piece in pieces:
+        piece.invert()
+    assert clean(surface(*pieces), floater=0.05).volume == pytest.approx(surface(*pieces[:2]).volume)
+
+
+def test_what_was_given_stays_as_it_is() -> None:
+    found = surface(ball(0.2), ball(0.05, (0.0, 0.0, 0.5)))
+    given = Triangles(found.vertices, found.faces, given=True)
+    assert clean(given, floater=0.05) is given and decimate(given, 10) is given
+
+
 @pytest.mark.parametrize("max_faces", [200, 2000])
 def test_fewer_faces_still_close_the_surface_and_look_outward(max_faces: int) -> None:
     pieces = surface(ball(0.2, subdivisions=4), ball(0.15, (0.4, 0.0, 0.0), subdivisions=4))

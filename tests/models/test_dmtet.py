@@ -13,7 +13,8 @@ from data.errors import UserError
 from models.dmtet import LockedMesh, Tetrahedra
 from models.geometry import ImplicitVolume, SurfaceField
 from models.hashgrid import HashGrid
-from models.shapes import Ellipsoid, Sphere
+from models.sdf_volume import Laplace, SDFVolume
+from models.shapes import Ellipsoid, MeshShape, Sphere
 from models.triangles import EmptySurfaceError, Triangles
 
 
@@ -147,6 +148,40 @@ def test_a_locked_mesh_learns_nothing_but_its_colours(tmp_path: Path) -> None:
     assert isinstance(mesh, SurfaceField) and not mesh.surface().vertices.requires_grad
     assert {name.split(".")[0] for name, _ in mesh.named_parameters()} == {"field"}
     torch.testing.assert_close(mesh.isosurface(8).vertices.norm(dim=1), torch.full((162,), 0.5))
+
+
+def of_file(path: Path, kind: str) -> Tetrahedra | SDFVolume:
+    shape = MeshShape(str(path), size=0.4)
+    if kind == "tetrahedra":
+        return Tetrahedra(field(), shape, 8)
+    return SDFVolume(HashGrid(n_levels=2, log2_table_size=8, backend="torch"), Laplace(), shape)
+
+
+@pytest.mark.parametrize("kind", ["tetrahedra", "volume"])
+def test_what_began_as_a_file_needs_it_no_more_once_it_has_a_state(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "ball.obj"
+    trimesh.creation.icosphere(2).export(file)
+    before = of_file(file, kind)
+    surface = before.isosurface(16)
+    file.unlink()
+    after = of_file(file, kind)
+    with pytest.raises(UserError, match=r"shape.path=.*ball.obj is not there"):
+        after.isosurface(16)
+    after.load_state_dict(before.state_dict())
+    assert torch.equal(after.isosurface(16).vertices, surface.vertices) and surface.volume > 0.1
+
+
+@pytest.mark.parametrize("scale", [(1.0, 1.0, 2.0), None])
+def test_a_locked_mesh_whose_file_has_changed_refuses_the_state(
+    scale: tuple[float, float, float] | None, tmp_path: Path
+) -> None:
+    file, ball = tmp_path / "ball.obj", trimesh.creation.icosphere(1)
+    ball.export(file)
+    before = LockedMesh(str(file), field())
+    LockedMesh(str(file), field()).load_state_dict(before.state_dict())
+    (ball.apply_scale(scale) if scale else trimesh.creation.icosphere(2)).export(file)
+    with pytest.raises(UserError, match=r"geometry.path=.*ball.obj has changed: .*80 other triangles"):
+        LockedMesh(str(file), field()).load_state_dict(before.state_dict())
 
 
 def test_a_locked_mesh_must_fit_the_scene(tmp_path: Path) -> None:

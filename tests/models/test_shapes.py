@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import trimesh
@@ -84,6 +85,33 @@ def test_what_is_written_is_read_in_its_place(tmp_path: Path) -> None:
     assert torch.cdist(found, vertices).amin(dim=1).max() < 1e-6
 
 
+def test_vertices_that_a_texture_doubles_are_one_again(tmp_path: Path) -> None:
+    box = trimesh.creation.box()
+    seams = trimesh.Trimesh(box.vertices[box.faces].reshape(-1, 3), np.arange(36).reshape(12, 3), process=False)
+    seams.visual = trimesh.visual.TextureVisuals(uv=np.linspace(0, 1, 72).reshape(36, 2))
+    for name in ("seams.glb", "seams.obj"):
+        seams.export(tmp_path / name)
+        assert len(trimesh.load_mesh(tmp_path / name).vertices) > 8
+        surface = read_triangles(str(tmp_path / name), 0.5, False, "path")
+        assert len(surface.vertices) == 8 and len(surface.faces) == 12
+        assert surface.volume == pytest.approx((2 * 0.5 / 3**0.5) ** 3)
+
+
+def test_faces_that_are_there_from_both_sides_count_once(tmp_path: Path) -> None:
+    box = trimesh.creation.box()
+    faces = np.concatenate([box.faces, box.faces[:, ::-1]])
+    trimesh.Trimesh(box.vertices, faces, process=False).export(tmp_path / "box.ply")
+    surface = read_triangles(str(tmp_path / "box.ply"), 0.5, False, "path")
+    assert len(surface.faces) == 12 and surface.volume == pytest.approx((1 / 3**0.5) ** 3)
+
+
+def test_a_mesh_wound_inward_is_turned(tmp_path: Path) -> None:
+    ball = trimesh.creation.icosphere(1)
+    ball.invert()
+    ball.export(tmp_path / "ball.obj")
+    assert read_triangles(str(tmp_path / "ball.obj"), 0.5, False, "path").volume > 0
+
+
 def test_distance_is_negative_where_triangles_look_outward() -> None:
     ball = trimesh.creation.icosphere(3)
     surface = Triangles(torch.from_numpy(ball.vertices).float(), torch.from_numpy(ball.faces))
@@ -100,6 +128,7 @@ def test_shapes_are_shapes() -> None:
     [
         ("nothing.obj", None, "is not there"),
         ("text.obj", "hello", "holds no triangles"),
+        ("line.obj", "v 0 0 0\nv 1 0 0\nv 1 0 0\nf 1 2 3", "holds no triangles"),
         ("text.glb", "hello", "cannot be read"),
         ("text.txt", "hello", "cannot be read"),
     ],
@@ -110,4 +139,4 @@ def test_a_file_without_a_surface_is_the_users_to_know(
     if content:
         (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=f"shape.path=.*{name} {wrong}.* give"):
-        MeshShape(str(tmp_path / name))
+        MeshShape(str(tmp_path / name))(torch.zeros(1, 3))

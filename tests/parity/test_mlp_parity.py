@@ -39,6 +39,17 @@ def test_two_runs_are_bit_equal(n_hidden: int, rng: torch.Generator) -> None:
         assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+def test_bits_do_not_depend_on_the_number_of_threads(rng: torch.Generator) -> None:
+    """39 inputs: those of a field with six bands of frequencies."""
+    x, found = torch.randn(5000, 39, generator=rng), []
+    before = torch.get_num_threads()
+    for n_threads in (1, 3):
+        torch.set_num_threads(n_threads)
+        found.append(run("numba", x, 64, 3))
+    torch.set_num_threads(before)
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="tinycudann needs a CUDA GPU")
 @pytest.mark.parametrize(("n_input", "hidden", "n_hidden"), [(16, 32, 1), (39, 64, 3), (6, 5, 2)])
 def test_half_precision_is_near_the_definition(n_input: int, hidden: int, n_hidden: int, rng: torch.Generator) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from data.errors import UserError
 from models.asset import look_up
 from models.backgrounds import SolidBackground
+from models.dmtet import LockedMesh
 from models.materials import Albedo
 from models.scene import Scene
 from models.triangles import EmptySurfaceError, Triangles
@@ -57,6 +58,32 @@ def test_300_000_faces_become_an_asset_with_and_without_a_budget(scene: Scene, m
     away = asset.vertices[:, 0].abs() > 0.05
     color = look_up(asset.base_color, asset.uv)[away]
     torch.testing.assert_close(color, (asset.vertices[away, :1] > 0).float().expand(-1, 3), atol=0.02, rtol=0)
+
+
+def test_a_locked_mesh_keeps_its_small_parts_and_all_its_faces(tmp_path: Path) -> None:
+    wheels = [trimesh.creation.icosphere(1, 0.05).apply_translation((x, -0.3, z)) for x in (-1, 1) for z in (-1, 1)]
+    car = trimesh.util.concatenate([trimesh.creation.box((2.0, 0.4, 2.0)), *wheels])
+    car.export(tmp_path / "car.obj")
+    mesh = LockedMesh(str(tmp_path / "car.obj"), FineBall())
+    asset = Exporter(max_faces=100, texture_size=64, unwrap_seconds=0.01, backend="torch").asset(
+        Scene(mesh, Albedo(), SolidBackground())
+    )
+    assert len(asset.faces) == 12 + 4 * 80
+
+
+def test_normals_of_the_smallest_and_of_flat_faces_have_unit_length(tmp_path: Path) -> None:
+    file = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 0.5\nv 1e-7 0 0.5\nv 0 1e-7 0.5\n"
+    file += "v 0 0 0.7\nv 0.2 0 0.7\nv 0.4 0 0.7\nf 1 2 3\nf 4 5 6\nf 7 8 9\n"
+    (tmp_path / "slivers.obj").write_text(file)
+    mesh = LockedMesh(str(tmp_path / "slivers.obj"), FineBall(), z_up=True)
+    exporter = Exporter(texture_size=64, unwrap_seconds=0.01, backend="torch")
+    normals = exporter.asset(Scene(mesh, Albedo(), SolidBackground())).normals
+    torch.testing.assert_close(normals.abs(), torch.tensor([0.0, 0.0, 1.0]).expand(9, 3))
+
+
+def test_a_budget_of_one_face_is_an_empty_surface_that_says_so(scene: Scene) -> None:
+    with pytest.raises(EmptySurfaceError, match=r"export.max_faces=1 leaves no surface"):
+        Exporter(max_faces=1, texture_size=16).asset(scene)
 
 
 def test_all_files_are_written_and_nothing_else(scene: Scene, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import trimesh
 
 from data.errors import UserError
 from systems.past_run import open_run
@@ -17,6 +18,18 @@ def test_scene_and_renderer_come_back_to_the_bit(make_run_folder: Callable[..., 
     own = torch.nn.ModuleDict({"scene": run.scene, "renderer": run.renderer}).state_dict()
     assert own.keys() == saved.keys() and all(torch.equal(own[name], saved[name]) for name in own)
     assert run.step == 7 and run.config.prompt == "a red dog"
+
+
+def test_a_run_that_began_as_a_mesh_opens_without_its_file(
+    make_run_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "box.obj"
+    trimesh.creation.box().export(file)
+    folder = make_run_folder("start=shape", "shape=mesh", f"shape.path={file}")
+    points = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
+    before = open_run(folder).scene.geometry.density(points)
+    file.unlink()
+    assert torch.equal(open_run(folder).scene.geometry.density(points), before)
 
 
 def test_a_folder_that_is_no_run_is_named_with_its_key(tmp_path: Path) -> None:
