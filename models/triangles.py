@@ -44,7 +44,7 @@ class Triangles:
         return torch.linalg.cross(b - a, c - a)
 
     def vertex_normals(self) -> Float[Tensor, "v 3"]:
-        """The faces' around a vertex, weighted by their areas. Unit length; less where there is next to no area, so that
-        gradients stay finite, and 0 at a vertex of no face."""
+        """The faces' around a vertex, weighted by their areas. Unit length; less where there is next to no area, so
+        that gradients stay finite, and 0 at a vertex of no face."""
         corners = self.face_normals().repeat_interleave(3, dim=0)
         return normalize(torch.zeros_like(self.vertices).index_add(0, self.faces.flatten(), corners), dim=-1)
