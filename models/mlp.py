@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from models.backends import TINYCUDANN, Backend, Source, choose
-from models.mlp_blocked import perceptron_blocked
+from models.mlp_blocked import perceptron_blocked, widened
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,13 @@ def _load_tinycudann() -> Perceptrons:
     return Perceptrons(CutlassPerceptron(), perceptron_slope)
 
 
+def _slope_widened(x: Float[Tensor, "n i"], weights: Sequence[Float[Tensor, "_ _"]]) -> Float[Tensor, "n i"]:
+    wide, *matrices = widened(x, weights)
+    return perceptron_slope(wide, matrices)[:, : x.shape[1]]
+
+
 NUMBA = Source(_load_numba, "pip install numba")
-BLOCKED = Source(lambda: Perceptrons(perceptron_blocked, perceptron_slope), "nothing")  # several hidden layers
+BLOCKED = Source(lambda: Perceptrons(perceptron_blocked, _slope_widened), "nothing")  # several hidden layers
 CUDA = Source(_load_tinycudann, TINYCUDANN)
 
 

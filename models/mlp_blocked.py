@@ -54,7 +54,10 @@ def _layers(x: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
 
 
 def perceptron_blocked(x: Float[Tensor, "n i"], weights: Sequence[Float[Tensor, "_ _"]]) -> Float[Tensor, "n o"]:
-    first, *rest = weights
+    return _Perceptron.apply(*widened(x, weights))
+
+
+def widened(x: Float[Tensor, "n i"], weights: Sequence[Float[Tensor, "_ _"]]) -> list[Tensor]:
+    """The inputs, and the weights, with zeros up to a multiple of WIDTH."""
     spare = -x.shape[1] % WIDTH
-    x = nn.functional.pad(x.t(), (0, 0, 0, spare)).t()
-    return _Perceptron.apply(x, nn.functional.pad(first, (0, spare)), *rest)
+    return [nn.functional.pad(x.t(), (0, 0, 0, spare)).t(), nn.functional.pad(weights[0], (0, spare)), *weights[1:]]

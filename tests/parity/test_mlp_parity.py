@@ -45,7 +45,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(rng: torch.Generator) -> No
     before = torch.get_num_threads()
     for n_threads in (1, 3):
         torch.set_num_threads(n_threads)
-        found.append(run("numba", x, 64, 3))
+        found.append(run("numba", x, 64, 3) + run_slope("numba", x, 64, 3))
     torch.set_num_threads(before)
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
