@@ -38,16 +38,11 @@ WRITERS: dict[str, Callable[[Asset], dict[str, bytes]]] = {
 
 class Exporter:
     """resolution: points along an edge of the box in which the surface is looked for. threshold: of its density; null:
-        found, so that the outline is that of the pictures.
-    <<<<<<< HEAD
-        floater: pieces smaller than this share of the largest's volume go. max_faces: null: any number. A mesh of the
-        user's own keeps its pieces and faces.
-    =======
-        floater: pieces smaller than this share of the largest's volume go. max_faces: null: any number.
-        A mesh of the user's own keeps its pieces and faces.
-    >>>>>>> fix_mesh
-        texture_size: texels along an edge. unwrap_seconds: what xatlas may take, before a simpler layout steps in.
-        depth, samples: of the layer whose colour is seen from outside, see `Through`.
+    found, so that the outline is that of the pictures.
+    floater: pieces smaller than this share of the largest's volume go. max_faces: null: any number. A mesh of the
+    user's own keeps its pieces and faces.
+    texture_size: texels along an edge. unwrap_seconds: what xatlas may take, before a simpler layout steps in.
+    depth, samples: of the layer whose colour is seen from outside, see `Through`.
     """
 
     def __init__(
