@@ -19,6 +19,7 @@ lint: .venv/.dev
 
 bench: .venv/.run
 	$(BIN)/python -m benchmarks.kernels
+	$(BIN)/python -m benchmarks.raster
 	$(BIN)/python -m benchmarks.step
 
 # A venv that fails half-way already has its python, so that make would never try again

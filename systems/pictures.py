@@ -12,10 +12,11 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from data.cameras import Cameras
-from renderers.output import RenderOutput
+from models.backgrounds import Background
+from renderers.output import RenderOutput, rgba
 
 
-def to_bytes(image: Float[Tensor, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+def to_bytes(image: Float[Tensor, "h w c"]) -> UInt8[np.ndarray, "h w c"]:
     return (image.clamp(0, 1) * 255).round().byte().cpu().numpy()
 
 
@@ -23,6 +24,16 @@ def frames(look: Callable[[Cameras], RenderOutput], cameras: Cameras) -> Iterato
     """One render per camera, one at a time to bound the memory."""
     for index in range(len(cameras)):
         yield to_bytes(look(cameras[index : index + 1]).rgb[0])
+
+
+def cut_outs(
+    look: Callable[[Cameras], RenderOutput], background: Background, cameras: Cameras
+) -> Iterator[UInt8[np.ndarray, "h w 4"]]:
+    """The same without the background, for files with transparency."""
+    for index in range(len(cameras)):
+        seen = look(cameras[index : index + 1])
+        behind = background(cameras[index : index + 1].rays().directions.to(seen.rgb.device), None)
+        yield to_bytes(rgba(seen.rgb, seen.opacity, behind)[0])
 
 
 def write_whole_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -33,11 +44,11 @@ def write_whole_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
     os.replace(draft, path)
 
 
-def write_row(path: Path, images: list[UInt8[np.ndarray, "h w 3"]]) -> None:
+def write_row(path: Path, images: list[UInt8[np.ndarray, "h w c"]]) -> None:
     write_rows(path, [images])
 
 
-def write_rows(path: Path, rows: list[list[UInt8[np.ndarray, "h w 3"]]]) -> None:
+def write_rows(path: Path, rows: list[list[UInt8[np.ndarray, "h w c"]]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     iio.imwrite(path, np.concatenate([np.concatenate(row, axis=1) for row in rows]))
 

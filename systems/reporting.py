@@ -18,7 +18,7 @@ from models.triangles import EmptySurfaceError
 from systems.asset_views import asset_views
 from systems.export import Exporter
 from systems.page import write_page
-from systems.pictures import frames, write_row, write_rows, write_video
+from systems.pictures import cut_outs, frames, write_row, write_rows, write_video
 from systems.progress import Progress
 from systems.provenance import provenance, write_whole
 from systems.schedules import last_progress
@@ -33,6 +33,7 @@ class Report(Callback):
     size: pixels of a frame of the turntable; views.png shows n_views of its n_frames, and the mesh below them.
     elevation, fov, distance: of the cameras that go around; degrees. distance null: as far as the embedded priors'
     training pictures were taken. The ground truth is compared from cameras of its own, so that figures compare.
+    transparent: also writes transparent.png, the renders of views.png without their background.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Report(Callback):
         elevation: float = 15.0,
         fov: PositiveFloat = 40.0,
         distance: PositiveFloat | None = None,
+        transparent: bool = False,
     ) -> None:
         if n_frames % n_views:
             raise UserError(f"report.n_frames={n_frames} must be a multiple of report.n_views={n_views}")
@@ -53,6 +55,7 @@ class Report(Callback):
         self.every, self.size, self.n_frames, self.n_views = every, size, n_frames, n_views
         self.fps = fps
         self.elevation, self.fov, self.distance = elevation, fov, distance
+        self.transparent = transparent
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
@@ -81,6 +84,9 @@ class Report(Callback):
         except EmptySurfaceError as error:
             empty = error
         write_rows(folder / "views.png", rows)
+        if self.transparent:
+            views, background = self._around(self.n_views, self.size), pl_module.scene.background
+            write_row(folder / "transparent.png", list(cut_outs(pl_module.look, background, views)))
         metrics = self._metrics(trainer) | against_truth(pl_module) | quality
         write_page(folder, metrics, asset)
         write_whole(folder / "metrics.json", metrics)

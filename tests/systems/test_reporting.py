@@ -28,7 +28,7 @@ MakeTrainer = Callable[..., Trainer]
 
 
 def small_report() -> Report:
-    return Report(Exporter(resolution=24, texture_size=64), every=2, size=32, n_frames=8, n_views=4)
+    return Report(Exporter(resolution=24, texture_size=64), every=2, size=32, n_frames=8, n_views=4, transparent=True)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,15 @@ class Sources(HTMLParser):
                 self.found.append(value or "")
             if name == "srcdoc":
                 self.frames.append(value or "")
+
+
+def test_transparent_views_have_the_colours_and_not_the_background(folder: Path) -> None:
+    cut, seen = iio.imread(folder / "transparent.png") / 255.0, iio.imread(folder / "views.png")[:32] / 255.0
+    assert cut.shape == (32, 4 * 32, 4)
+    alpha = cut[..., 3:]
+    assert alpha.min() < 0.05 and alpha.max() > 0.3
+    grey = (seen - alpha * cut[..., :3])[alpha[..., 0] < 0.9] / (1 - alpha)[alpha[..., 0] < 0.9]
+    assert abs(grey - 0.5).max() < 0.06
 
 
 def test_run_leaves_every_file(folder: Path) -> None:
