@@ -52,11 +52,12 @@ def truth_row(prompt: str) -> np.ndarray:
     return (torch.cat(list(views), dim=1) * 255).byte().numpy()
 
 
-def render_row(folder: Path) -> np.ndarray:
-    """The upper row: below it stands the mesh."""
+def picture_row(folder: Path, row: int = 0) -> np.ndarray:
+    """0: the renders; 1: below them, the mesh."""
     views = Image.open(folder / "views.png").convert("RGB")
-    row = views.crop((0, 0, views.width, views.width // 8))
-    return np.asarray(row.resize((8 * SIZE, SIZE), Image.Resampling.BOX))
+    size = views.width // 8
+    part = views.crop((0, row * size, views.width, (row + 1) * size))
+    return np.asarray(part.resize((8 * SIZE, SIZE), Image.Resampling.BOX))
 
 
 def faces(seen: np.ndarray, truth: np.ndarray) -> float:
@@ -81,7 +82,7 @@ def main() -> None:
             name: launch(prompt, name, args.out, args.seed, [*VARIANTS[name], *args.overrides])
             for name in args.variants
         }
-        truth, seen = truth_row(prompt), {name: render_row(folder) for name, folder in folders.items()}
+        truth, seen = truth_row(prompt), {name: picture_row(folder) for name, folder in folders.items()}
         metrics = {
             name: json.loads((folder / "metrics.json").read_text()) | {"facing": faces(seen[name], truth)}
             for name, folder in folders.items()

@@ -16,7 +16,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.ground_truth import launch, mesh_row, render_row, truth_row
+from benchmarks.ground_truth import launch, picture_row, truth_row
 from data.toybox.split import HELD_OUT
 from systems.run_folder import slug
 
@@ -56,7 +56,7 @@ def main() -> None:
     for prompt in HELD_OUT[: args.prompts]:
         folders = {way: run(prompt, way, args.out, args.seed, args.overrides) for way in args.ways}
         rows.append({way: json.loads((folder / "metrics.json").read_text()) for way, folder in folders.items()})
-        pictures = [row for folder in folders.values() for row in (render_row(folder), mesh_row(folder))]
+        pictures = [picture_row(folder, row) for folder in folders.values() for row in (0, 1)]
         sheet.append(np.concatenate([truth_row(prompt), *pictures]))
     Image.fromarray(np.concatenate(sheet)).save(args.out / "renderers.png")
     means = {way: {key: float(np.mean([row[way][key] for row in rows])) for key in MEASURES} for way in args.ways}
