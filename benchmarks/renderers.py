@@ -27,15 +27,15 @@ WAYS = {
     "dmtet": ["renderer=dmtet"],
     "refine": ["experiment=refine", "init_from={out}/hashgrid/{slug}-{seed}"],
 }
-MEASURES = {  # in metrics.json, and as columns
-    "seconds": "seconds",
-    "peak_memory_mb": "MB",
-    "truth_iou": "IoU",
-    "truth_psnr": "PSNR (dB)",
-    "truth_sharpness": "sharpness",
-    "truth_facing": "facing",
-    "mesh_psnr": "mesh PSNR (dB)",
-    "mesh_faces": "faces",
+MEASURES = {  # in metrics.json: as a column, and its decimals
+    "seconds": ("seconds", 0),
+    "peak_memory_mb": ("MB", 0),
+    "truth_iou": ("IoU", 3),
+    "truth_psnr": ("dB", 1),
+    "truth_sharpness": ("sharp", 2),
+    "truth_facing": ("facing", 2),
+    "mesh_psnr": ("mesh dB", 1),
+    "mesh_iou": ("mesh IoU", 3),
 }
 
 
@@ -65,9 +65,9 @@ def main() -> None:
 
 
 def as_table(means: dict[str, dict[str, float]]) -> Table:
-    table = Table("", *MEASURES.values())
+    table = Table("", *(title for title, _ in MEASURES.values()))
     for way, mean in means.items():
-        table.add_row(way, *(f"{mean[key]:.3g}" if mean[key] < 10 else f"{mean[key]:.1f}" for key in MEASURES))
+        table.add_row(way, *(f"{mean[key]:.{decimals}f}" for key, (_, decimals) in MEASURES.items()))
     return table
 
 
