@@ -119,6 +119,18 @@ class FromShape(nn.Module):
         return -self.scale / self.width * slope(self.shape, x)
 
 
+def field_networks(
+    encoding: Encoding, width: tuple[int, int], n_features: int, separate_features: bool, seed: int
+) -> tuple[MLP, MLP | None]:
+    """What gives the density (or the distance) and then the features of an encoded point; or the first alone, and a
+    network of their own for the features. width: how many hidden layers, and of how many units."""
+    n_hidden, hidden = width
+    new = lambda n_output, seed: MLP(encoding.n_output, n_output, hidden, n_hidden, seed, encoding.backend)
+    if separate_features:
+        return new(1, seed), new(n_features, seed + 1)
+    return new(1 + n_features, seed), None
+
+
 class ImplicitVolume(nn.Module):
     """density = softplus(network(encoding(x))[0] + bias(x)); the network's other outputs are the features.
 
@@ -141,9 +153,8 @@ class ImplicitVolume(nn.Module):
     ) -> None:
         super().__init__()
         self.encoding = encoding
-        new = lambda n_output, seed: MLP(encoding.n_output, n_output, hidden, n_hidden, seed, encoding.backend)
-        self.network = new(1 if separate_features else 1 + n_features, seed)
-        self.feature_network = new(n_features, seed + 1) if separate_features else None
+        width = n_hidden, hidden
+        self.network, self.feature_network = field_networks(encoding, width, n_features, separate_features, seed)
         self.density_bias = density_bias or BlobMagic3D()
         self.radius = radius
         self.normals = normals or Analytic()

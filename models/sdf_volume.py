@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from data.ranges import NonNegativeInt, PositiveFloat, PositiveInt, ThreeOrMore
 from models.encoding import Encoding, encode_with_slope, unit_cube
-from models.geometry import FieldSample
+from models.geometry import FieldSample, field_networks
 from models.isosurface import zero_surface
-from models.mlp import MLP
 from models.normals import Analytic, Normals, direction, slope
 from models.sampled_shape import at_hand
 from models.shapes import Shape, Sphere
@@ -75,9 +74,8 @@ class SDFVolume(nn.Module):
     ) -> None:
         super().__init__()
         self.encoding = encoding
-        new = lambda n_output, seed: MLP(encoding.n_output, n_output, hidden, n_hidden, seed, encoding.backend)
-        self.network = new(1 if separate_features else 1 + n_features, seed)
-        self.feature_network = new(n_features, seed + 1) if separate_features else None
+        width = n_hidden, hidden
+        self.network, self.feature_network = field_networks(encoding, width, n_features, separate_features, seed)
         self.profile = profile
         self.shape = at_hand(shape or Sphere(0.6 * radius), radius)
         self.radius = radius
