@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--every", type=int, default=25, help="steps between two examinations")
     parser.add_argument("--out", type=Path, default=Path("outputs/fitting"))
-    parser.add_argument("overrides", nargs="*", help="of the configuration, e.g. geometry.radius=0.7 (after --)")
+    parser.add_argument("overrides", nargs="*", help="of the configuration, e.g. radius=0.7 (after --)")
     args = parser.parse_args()
     task, results = make_task(args.prompt), {}
     args.out.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from tests.conftest import Run
 
 ROOT = Path(launch.__file__).parent
 PROMPT = "prompt=a red dog"
-ABOUT_A_RUN = {"export": "run", "refine": "init_from"}  # experiments, and the key that names its folder
+ABOUT_A_RUN = {"export": "run", "refine": "init_from", "mvdream_refine": "init_from"}  # and the key of its folder
 WHOLE = {"job", "system", "network", "budget", "experiment", "field", "rendering"}  # chosen by others, all at once
 CHOICES = sorted(
     f"{file.parent.name}={file.stem}"

@@ -49,7 +49,7 @@ renderer:
 
 geometry:
   _target_: models.geometry.ImplicitVolume
-  radius: 0.6
+  radius: ${radius}
   n_features: ${n_features}
   seed: ${seed}
   encoding:
@@ -99,3 +99,14 @@ def test_its_keys_are_checked_like_those_of_any_other(repository: Path) -> None:
     )
     assert done.returncode == 2
     assert "renderer.thicknes: renderers.flat.Flat takes no thicknes; did you mean thickness?" in done.stderr
+
+
+def test_it_keeps_its_own_sizes_in_a_full_size_experiment(repository: Path) -> None:
+    """All keys are accepted: what is left to ask for is the prior."""
+    (repository / "renderers" / "flat.py").write_text(FLAT)
+    (repository / "conf" / "renderer" / "flat.yaml").write_text(YAML)
+    words = ["renderer=flat", "experiment=mvdream_shading", "prompt=a red dog", "prior.path=/not/there"]
+    done = subprocess.run(
+        [sys.executable, "launch.py", *words], cwd=repository, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and "prior.path=/not/there: there is no such folder" in done.stderr
