@@ -34,7 +34,7 @@ class Unlit(Albedo):
 def view(asset: Asset, scene: Scene, cameras: Cameras, kernels: RasterKernels) -> RenderOutput:
     """Unlit, before the scene's background; bilinear texture, two samples per pixel and direction, smooth outlines."""
     fine = replace(cameras, height=SUPERSAMPLING * cameras.height, width=SUPERSAMPLING * cameras.width)
-    surface, _ = asset.welded()
+    surface, _ = asset.welded
     projected = fine.project(surface.vertices)
     face = kernels.visible(projected, surface.faces, fine.height, fine.width)
     weight = barycentric(projected, surface.faces, face)
