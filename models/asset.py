@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ class Asset:
     def surface(self) -> Triangles:
         return Triangles(self.vertices, self.faces)
 
+    @functools.cached_property
     def welded(self) -> tuple[Triangles, Float[Tensor, "w 3"]]:
         """Without doubled vertices, and the colours at the vertices."""
         vertices, index = torch.unique(self.vertices, dim=0, return_inverse=True)

@@ -119,19 +119,34 @@ class FromShape(nn.Module):
         return -self.scale / self.width * slope(self.shape, x)
 
 
-def field_networks(
-    encoding: Encoding, width: tuple[int, int], n_features: int, separate_features: bool, seed: int
-) -> tuple[MLP, MLP | None]:
-    """What gives the density (or the distance) and then the features of an encoded point; or the first alone, and a
-    network of their own for the features. width: how many hidden layers, and of how many units."""
-    n_hidden, hidden = width
-    new = lambda n_output, seed: MLP(encoding.n_output, n_output, hidden, n_hidden, seed, encoding.backend)
-    if separate_features:
-        return new(1, seed), new(n_features, seed + 1)
-    return new(1 + n_features, seed), None
+class EncodedField(nn.Module):
+    """What fields of one number (a density, a distance) share: `network` gives it for an encoded point, and behind it
+    the features, unless separate_features gives them a network of their own, `feature_network`."""
+
+    def __init__(
+        self,
+        encoding: Encoding,
+        radius: float,
+        width: tuple[int, int],  # units of a hidden layer, and how many layers there are
+        n_features: int,
+        normals: Normals | None,
+        separate_features: bool,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        new = lambda n_output, seed: MLP(encoding.n_output, n_output, *width, seed, encoding.backend)
+        self.encoding, self.radius, self.normals = encoding, radius, normals or Analytic()
+        self.network = new(1 if separate_features else 1 + n_features, seed)
+        self.feature_network = new(n_features, seed + 1) if separate_features else None
+
+    def encode(self, x: Float[Tensor, "n 3"], code: Float[Tensor, "n c"] | None = None) -> Float[Tensor, "n c"]:
+        return self.encoding(unit_cube(x, self.radius), code)
+
+    def features(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n f"]:
+        return self(x).features
 
 
-class ImplicitVolume(nn.Module):
+class ImplicitVolume(EncodedField):
     """density = softplus(network(encoding(x))[0] + bias(x)); the network's other outputs are the features.
 
     Materials take the first three features for the colour. separate_features: they come from a network of their own,
@@ -151,16 +166,8 @@ class ImplicitVolume(nn.Module):
         separate_features: bool = False,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.encoding = encoding
-        width = n_hidden, hidden
-        self.network, self.feature_network = field_networks(encoding, width, n_features, separate_features, seed)
+        super().__init__(encoding, radius, (hidden, n_hidden), n_features, normals, separate_features, seed)
         self.density_bias = density_bias or BlobMagic3D()
-        self.radius = radius
-        self.normals = normals or Analytic()
-
-    def encode(self, x: Float[Tensor, "n 3"], code: Float[Tensor, "n c"] | None = None) -> Float[Tensor, "n c"]:
-        return self.encoding(unit_cube(x, self.radius), code)
 
     def density(self, x: Float[Tensor, "n 3"], code: Float[Tensor, "n c"] | None = None) -> Float[Tensor, "n"]:
         return self._activate(self.network(self.encode(x, code))[:, 0], x)
@@ -177,9 +184,6 @@ class ImplicitVolume(nn.Module):
         raw = self.network(code)
         features = raw[:, 1:] if self.feature_network is None else self.feature_network(code)
         return FieldSample(self._activate(raw[:, 0], x), features, normal)
-
-    def features(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n f"]:
-        return self(x).features
 
     def isosurface(self, resolution: int, threshold: float | None = None) -> Triangles:
         device = next(self.parameters()).device

@@ -71,7 +71,7 @@ def glb_bytes(asset: Asset) -> bytes:
         "nodes": [{"mesh": 0, "name": "object"}, {"camera": 0, "name": "front", "translation": [0.0, 0.0, away]}],
         "cameras": [{"type": "perspective", "perspective": {"yfov": FOV, "znear": away / 100, "zfar": away * 100}}],
         "meshes": [{"primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}],
-        "materials": [_material(unlit=asset.roughness_metallic is None, closed=asset.welded()[0].closed)],
+        "materials": [_material(unlit=asset.roughness_metallic is None, closed=asset.welded[0].closed)],
         "textures": [{"sampler": 0, "source": index} for index in range(len(images))],
         "samplers": [{"magFilter": LINEAR, "minFilter": MIPMAPPED, "wrapS": CLAMPED, "wrapT": CLAMPED}],
         "images": images,

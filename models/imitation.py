@@ -55,15 +55,14 @@ def imitate(student: DensityField, teacher: Geometry, steps: int = 400, n_points
 def _lesson(teacher: Geometry, radius: float, n: int, rng: torch.Generator) -> _Lesson:
     direction = nn.functional.normalize(torch.randn(n, 3, generator=rng), dim=1)
     points = direction * torch.rand(n, 1, generator=rng) ** (1 / 3) * min(radius, teacher.radius)
-    density = torch.cat([_density(teacher, x) for x in points.split(PART)])
     features = torch.cat([teacher.features(x) for x in points.split(PART)])
-    return _Lesson(points, _alpha(density, radius), features)
+    return _Lesson(points, _alpha(_density(teacher, points), radius), features)
 
 
 def _density(teacher: Geometry, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
     """Of a surface: the Laplace distribution function of the signed distance (Yariv et al. 2021, VolSDF, eq. 2)."""
     if isinstance(teacher, DensityField):
-        return teacher.density(x)
+        return torch.cat([teacher.density(part) for part in x.split(PART)])
     beta = SOFTNESS * teacher.radius
     distance = signed_distance(x, teacher.isosurface(0)) + INWARD * beta
     tail = torch.exp(-distance.abs() / beta) / 2

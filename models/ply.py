@@ -9,7 +9,7 @@ def ply_bytes(asset: Asset) -> bytes:
     """Binary. Vertices are not doubled: the format is for programs that look at the shape."""
     import trimesh
 
-    surface, colors = asset.welded()
+    surface, colors = asset.welded
     levels = (colors * 255).round().byte().cpu().numpy()
     mesh = trimesh.Trimesh(surface.vertices.cpu().numpy(), surface.faces.cpu().numpy(), process=False)
     mesh.visual.vertex_colors = levels

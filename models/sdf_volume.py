@@ -6,13 +6,13 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from data.ranges import NonNegativeInt, PositiveFloat, PositiveInt, ThreeOrMore
-from models.encoding import Encoding, encode_with_slope, unit_cube
-from models.geometry import FieldSample, field_networks
+from models.encoding import Encoding, encode_with_slope
+from models.geometry import EncodedField, FieldSample
 from models.isosurface import zero_surface
-from models.normals import Analytic, Normals, direction, slope
+from models.normals import Normals, direction, slope
 from models.sampled_shape import at_hand
 from models.shapes import Shape, Sphere
 from models.triangles import Triangles
@@ -52,7 +52,7 @@ class Logistic:
         return torch.sigmoid(-distance / self.beta) / self.beta
 
 
-class SDFVolume(nn.Module):
+class SDFVolume(EncodedField):
     """s = shape(x) + network(encoding(x))[0], negative inside; density = profile(s). The network's other outputs, or
     those of a network of their own (separate_features), are the features.
 
@@ -72,17 +72,9 @@ class SDFVolume(nn.Module):
         separate_features: bool = False,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.encoding = encoding
-        width = n_hidden, hidden
-        self.network, self.feature_network = field_networks(encoding, width, n_features, separate_features, seed)
+        super().__init__(encoding, radius, (hidden, n_hidden), n_features, normals, separate_features, seed)
         self.profile = profile
         self.shape = at_hand(shape or Sphere(0.6 * radius), radius)
-        self.radius = radius
-        self.normals = normals or Analytic()
-
-    def encode(self, x: Float[Tensor, "n 3"], code: Float[Tensor, "n c"] | None = None) -> Float[Tensor, "n c"]:
-        return self.encoding(unit_cube(x, self.radius), code)
 
     def signed_distance(self, x: Float[Tensor, "n 3"], code: Float[Tensor, "n c"] | None = None) -> Float[Tensor, "n"]:
         return self.shape(x) + self.network(self.encode(x, code))[:, 0]
@@ -102,9 +94,6 @@ class SDFVolume(nn.Module):
         features = raw[:, 1:] if self.feature_network is None else self.feature_network(code)
         density = self.profile(self.shape(x) + raw[:, 0])
         return FieldSample(density, features, None if gradient is None else direction(gradient), gradient)
-
-    def features(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n f"]:
-        return self(x).features
 
     def isosurface(self, resolution: int, threshold: float | None = None) -> Triangles:
         """Where the distance is 0, whatever the threshold."""

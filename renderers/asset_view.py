@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from data.cameras import Cameras
 from models.asset import Asset, look_up
-from models.materials import Light, Material
+from models.materials import Albedo, Material
 from models.scene import Scene
 from renderers.output import RenderOutput
 from renderers.rasterizing import RasterKernels, barycentric, interpolate
@@ -19,37 +19,22 @@ from renderers.rasterizing import RasterKernels, barycentric, interpolate
 SUPERSAMPLING = 2
 
 
-class Unlit(nn.Module):
+class Unlit(Albedo):
     """The base colour of another material: what can be compared, whatever the light in a viewer."""
 
     def __init__(self, material: Material) -> None:
         super().__init__()
         self.material = material
 
-    def light(self, camera: Float[Tensor, "b 3"], rng: torch.Generator | None) -> Light:
-        return Light(camera)
-
     def albedo(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 3"]:
         return self.material.albedo(features)
-
-    def roughness_metallic(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n 2"] | None:
-        return None
-
-    def forward(
-        self,
-        features: Float[Tensor, "n f"],
-        points: Float[Tensor, "n 3"],
-        normal: Float[Tensor, "n 3"] | None,
-        light: Light,
-    ) -> Float[Tensor, "n 3"]:
-        return self.albedo(features)
 
 
 @torch.no_grad()
 def view(asset: Asset, scene: Scene, cameras: Cameras, kernels: RasterKernels) -> RenderOutput:
     """Unlit, before the scene's background; bilinear texture, two samples per pixel and direction, smooth outlines."""
     fine = replace(cameras, height=SUPERSAMPLING * cameras.height, width=SUPERSAMPLING * cameras.width)
-    surface, _ = asset.welded()
+    surface, _ = asset.welded
     projected = fine.project(surface.vertices)
     face = kernels.visible(projected, surface.faces, fine.height, fine.width)
     weight = barycentric(projected, surface.faces, face)

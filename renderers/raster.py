@@ -34,12 +34,13 @@ class Raster(nn.Module):
     """One sample per pixel, `ssaa`^2 with supersampling; outlines are smooth, and differentiable, in any case.
 
     Features and colours are evaluated at the pixels that see the surface, and nowhere else (deferred shading).
+    normals: in the output, under any light; a light that needs them gets them in any case.
     """
 
     def __init__(self, ssaa: PositiveInt = 1, normals: bool = False, backend: Backend = "auto") -> None:
         super().__init__()
         self.ssaa = ssaa
-        self.normals = normals  # for losses: otherwise only a lit material gets them
+        self.normals = normals
         self._kernels = choose_raster_kernels(backend)
 
     def update(self, step: int, scene: Scene, rng: torch.Generator) -> None:

@@ -38,7 +38,7 @@ def asset_views(asset: Asset, scene: Scene, renderer: Renderer, cameras: Cameras
         images.append(to_bytes(seen.rgb[0]))
         decibels.append(psnr(seen.rgb, wanted.rgb))
         overlaps.append(silhouette_iou(seen.opacity, wanted.opacity))
-    surface, _ = asset.welded()
+    surface, _ = asset.welded
     metrics = {
         "mesh_psnr": round(statistics.fmean(decibels), 3),
         "mesh_iou": round(statistics.fmean(overlaps), 4),

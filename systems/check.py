@@ -6,6 +6,7 @@ import ast
 import difflib
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -114,10 +115,11 @@ def compose_checked(overrides: list[Override]) -> DictConfig:
             raise UserError(
                 f"{unused[1]}=...: nothing here takes a {unused[1]}; another renderer or experiment does"
             ) from None
-        base = _compose(choices)
-        for override in overrides:
-            if override not in choices and not override.is_add() and not override.is_hydra_override():
-                _check_key(override, base)
+        with suppress(HydraException):  # where it is the choices that are wrong
+            base = _compose(choices)
+            for override in overrides:
+                if override not in choices and not override.is_add() and not override.is_hydra_override():
+                    _check_key(override, base)
         raise UserError(f"the configuration cannot be composed: {str(error).splitlines()[0]}") from None
 
 

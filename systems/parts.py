@@ -8,8 +8,9 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from data.errors import UserError
+from systems.starting import FIELD, KEY
 
-MESHES = ("geometry.path", "shape.path")
+MESHES = {"models.dmtet.LockedMesh", "models.shapes.MeshShape"}  # what reads the file at its `path`
 READS = {"models.physically_based.PhysicallyBased": 5}  # by material: the features of a field that it reads
 
 
@@ -20,10 +21,22 @@ def check_parts(config: DictConfig, used: Set[str]) -> None:
 
 
 def _check_meshes(config: DictConfig, used: Set[str]) -> None:
-    for key in MESHES:
-        path = OmegaConf.select(config, key) if key in used else None
-        if path is not None and not Path(path).is_file():
-            raise UserError(f"{key}={path} is not there: give an OBJ, GLB, PLY or STL file")
+    """Those of a field that another run has made are in its state, and the files may be gone."""
+    made = f"{FIELD}." if config.get(KEY) is not None else None
+    for key in sorted(used):
+        parent, _, name = key.rpartition(".")
+        reads = name == "path" and OmegaConf.select(config, f"{parent}._target_") in MESHES
+        if reads and not (made and key.startswith(made)):
+            _check_mesh(key, str(OmegaConf.select(config, key)))
+
+
+def _check_mesh(key: str, path: str) -> None:
+    if not Path(path).is_file():
+        raise UserError(f"{key}={path} is not there: give an OBJ, GLB, PLY or STL file")
+    import trimesh
+
+    if not path.lower().endswith(tuple(f".{ending}" for ending in trimesh.available_formats())):
+        raise UserError(f"{key}={path} is no mesh that can be read: give an OBJ, GLB, PLY or STL file")
 
 
 def _check_features(config: DictConfig, used: Set[str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import zipfile
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -10,7 +11,9 @@ os.environ.setdefault("WANDB_MODE", "offline")
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from jaxtyping import install_import_hook
+from omegaconf import OmegaConf
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("data", "models", "renderers", "guidance", "metrics", "systems")
@@ -76,3 +79,22 @@ def prior(tmp_path: Path) -> str:
 @pytest.fixture
 def run(prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     return Run([prior, f"output={tmp_path / 'outputs'}"], monkeypatch, capsys)
+
+
+@pytest.fixture
+def past(run: Run, tmp_path: Path) -> Path:
+    """What can be seen of a finished run without torch."""
+    (tmp_path / "past" / "checkpoints").mkdir(parents=True)
+    with initialize_config_dir(str(launch.CONF), version_base="1.3"):
+        config = compose("config", [*run.overrides, "prompt=a red dog"])
+    OmegaConf.save(config, tmp_path / "past" / "config.yaml", resolve=True)
+    with zipfile.ZipFile(tmp_path / "past" / "checkpoints" / "last.ckpt", "w") as archive:
+        archive.writestr("data.pkl", b"")
+    return tmp_path / "past"
+
+
+@pytest.fixture
+def mesh(tmp_path: Path) -> Path:
+    """What can be seen of a mesh without reading it."""
+    (tmp_path / "mine.glb").touch()
+    return tmp_path / "mine.glb"

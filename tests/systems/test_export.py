@@ -53,7 +53,7 @@ def test_300_000_faces_become_an_asset_with_and_without_a_budget(scene: Scene, m
     asset = Exporter(max_faces=max_faces, texture_size=256, unwrap_seconds=5.0 if max_faces else 0.01).asset(scene)
     assert len(asset.faces) == (max_faces or 327_680)
     assert asset.surface.volume == pytest.approx(4 / 3 * torch.pi * 0.4**3, rel=0.01)
-    assert asset.welded()[0].volume == pytest.approx(asset.surface.volume) and asset.roughness_metallic is None
+    assert asset.welded[0].volume == pytest.approx(asset.surface.volume) and asset.roughness_metallic is None
     torch.testing.assert_close(asset.normals.norm(dim=-1), torch.ones(len(asset.normals)))
     away = asset.vertices[:, 0].abs() > 0.05
     color = look_up(asset.base_color, asset.uv)[away]

@@ -1,0 +1,44 @@
+"""Parts of a configuration that do not fit each other, and meshes that are not there: told before torch is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from tests.conftest import Run
+
+PROMPT = "prompt=a red dog"
+NOT_THERE = {"_target_": "models.shapes.MeshShape", "path": "no.glb"}
+INLINE = "{_target_: models.shapes.MeshShape, path: no.glb}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["renderer=texture", "geometry.path=no.glb"], "geometry.path=no.glb is not there: give an OBJ, GLB, PLY"),
+        (["renderer=dmtet", "shape=mesh", "shape.path=no.glb"], "shape.path=no.glb is not there: give an OBJ, GLB"),
+        (["renderer=sdf", "shape=mesh", "shape.path=no.glb"], "shape.path=no.glb is not there: give an OBJ, GLB"),
+        (["start=shape", "shape=mesh", "shape.path=no.glb"], "shape.path=no.glb is not there: give an OBJ, GLB"),
+        (["renderer=dmtet", f"geometry.shape={INLINE}"], "geometry.shape.path=no.glb is not there: give an OBJ, GLB"),
+        (["renderer=texture", f"geometry.path={__file__}"], "test_parts.py is no mesh that can be read: give an OBJ"),
+        (["+start=shape", "shape=mesh"], "cannot be composed: Multiple values for start"),
+        (["material=pbr", "n_features=3"], "n_features=3: material=models.physically_based.PhysicallyBased reads 5"),
+        (["material=pbr", "geometry.n_features=4"], "reads 5: say geometry.n_features=5"),
+        (["material=pbr", "renderer=dmtet", "geometry.field.n_features=3"], "say geometry.field.n_features=5"),
+        (["material=pbr", "material.environment.height=1"], "height=1 must be a whole number above 1"),
+        (["job.start.threshold=-1"], "job.start.threshold=-1 must be a number above 0"),
+        (["experiment=sample", "init_from=outputs/x"], "init_from=outputs/x: this experiment makes no scene that"),
+        (["experiment=train_prior", "init_from=outputs/x"], "init_from=outputs/x: this experiment makes no scene that"),
+    ],
+)
+def test_parts_that_do_not_fit_are_named(run: Run, overrides: list[str], message: str) -> None:
+    assert message in run.error(PROMPT, *overrides)
+
+
+def test_meshes_of_a_field_that_is_taken_over_may_be_gone(run: Run, past: Path) -> None:
+    config = OmegaConf.load(past / "config.yaml")
+    config.system.scene.geometry.density_bias = {"_target_": "models.geometry.FromShape", "shape": NOT_THERE}
+    OmegaConf.save(config, past / "config.yaml")
+    run.accepts("renderer=dmtet", f"init_from={past}")
