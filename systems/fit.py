@@ -14,6 +14,7 @@ from pytorch_lightning import LightningModule, Trainer
 from data.errors import UserError
 from guidance.precision import choose_device
 from systems.checkpoint import SIGNALS
+from systems.likeness import Likeness
 from systems.run_folder import RunFolder
 from systems.start import Start
 from systems.text_to_3d import TextTo3D
@@ -21,7 +22,7 @@ from systems.text_to_3d import TextTo3D
 
 class Fit:
     """`trainer` lacks only the folder that it writes to, and the device, which is the prior's. start: of a text-to-3D
-    run that begins, where its scene comes from.
+    run that begins, where its scene comes from; likeness: what it then learns from pictures of that.
     """
 
     def __init__(
@@ -30,9 +31,11 @@ class Fit:
         trainer: Callable[..., Trainer],
         device: Literal["auto", "cpu", "cuda"] = "auto",
         start: Start | None = None,
+        likeness: Likeness | None = None,
     ) -> None:
         self.system = system
         self.start = start
+        self.likeness = likeness or Likeness()
         self.trainer = trainer
         self.device = choose_device(device)
 
@@ -40,7 +43,9 @@ class Fit:
         if checkpoint is not None:
             _check_checkpoint(checkpoint)
         elif self.start is not None and isinstance(self.system, TextTo3D):
-            self.start(self.system.scene)
+            source = self.start(self.system.scene)
+            if source is not None:
+                self.likeness(self.system, source, self.device)
         trainer = self.trainer(default_root_dir=folder.path, accelerator=self.device.type)
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         try:

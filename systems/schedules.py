@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from data.errors import UserError
-from data.ranges import Fraction
+from data.ranges import Fraction, PositiveFloat
 from systems.trees import Tree, flatten
 
 
@@ -38,6 +38,16 @@ class Sqrt:
 
     def __call__(self, progress: float) -> float:
         return self.start - (self.start - self.end) * math.sqrt(progress)
+
+
+class Exponential:
+    """start (end / start)^progress: the same share of what is left at every step."""
+
+    def __init__(self, start: PositiveFloat, end: PositiveFloat) -> None:
+        self.start, self.end = start, end
+
+    def __call__(self, progress: float) -> float:
+        return self.start * (self.end / self.start) ** progress
 
 
 class Steps:

@@ -31,12 +31,14 @@ class Start:
         self.path = path
         self.threshold = threshold
 
-    def __call__(self, scene: Scene) -> None:
+    def __call__(self, scene: Scene) -> PastRun | None:
+        """That run, if there is one."""
         if self.path is None:
-            return
+            return None
         run = open_run(self.path, KEY)
         log.info("Starting from %s, step %d ...", self.path, run.step)
         self._begin(scene, run)
+        return run
 
     def _begin(self, scene: Scene, run: PastRun) -> None:
         _take_background(scene, run.scene)

@@ -33,7 +33,10 @@ class TextTo3D(LightningModule):
         longest that fits wins.
     schedules: which attribute of this system follows which function of the progress.
     batch_size: images per step; a multi-view prior takes them in groups. A schedule may change it.
+    lr_factor: of all learning rates, for a schedule.
     """
+
+    lr_factor: float = 1.0
 
     def __init__(
         self,
@@ -94,7 +97,13 @@ class TextTo3D(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         options = parameter_groups(self._learners(), self.learning_rates)
+        for group in options:
+            group["initial_lr"] = group["lr"]
         return torch.optim.AdamW(options, betas=self.betas, eps=1e-15, weight_decay=self.weight_decay, fused=True)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = self.lr_factor * group["initial_lr"]
 
     def _learners(self) -> Iterator[tuple[str, Tensor]]:
         """The scene's parameters, and those of a guidance that learns, too."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from data.errors import UserError
-from systems.schedules import Linear, ScheduleTable, Sqrt, Steps
+from systems.schedules import Exponential, Linear, ScheduleTable, Sqrt, Steps
 
 
 def test_linear_holds_its_ends() -> None:
@@ -31,6 +31,11 @@ def test_steps_need_one_value_more_than_ordered_turns(at: list[float]) -> None:
 def test_sqrt_has_gone_half_its_way_after_a_quarter() -> None:
     schedule = Sqrt(start=0.98, end=0.02)
     assert [schedule(p) for p in (0.0, 0.25, 1.0)] == pytest.approx([0.98, 0.5, 0.02])
+
+
+def test_exponential_passes_its_ends_and_their_geometric_mean() -> None:
+    schedule = Exponential(start=1.0, end=0.01)
+    assert [schedule(p) for p in (0.0, 0.5, 1.0)] == pytest.approx([1.0, 0.1, 0.01])
 
 
 def test_null_takes_a_schedule_away() -> None:

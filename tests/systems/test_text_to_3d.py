@@ -16,7 +16,7 @@ from systems.checkpoint import Checkpoint
 from systems.fit import Fit
 from systems.progress import Progress
 from systems.run_folder import Interrupted, RunFolder
-from systems.schedules import Linear, Schedule, Steps
+from systems.schedules import Exponential, Linear, Schedule, Steps
 from systems.text_to_3d import TextTo3D
 
 Make = Callable[..., TextTo3D]
@@ -99,6 +99,14 @@ def test_longest_fitting_name_gives_the_learning_rate(make_system: Make) -> None
 def test_parameter_without_a_learning_rate_is_an_error(make_system: Make) -> None:
     with pytest.raises(UserError, match=r"has none for geometry\.encoding"):
         make_system(learning_rates={"geometry.network": 0.2}).configure_optimizers()
+
+
+def test_learning_rates_follow_their_schedule(make_system: Make, make_trainer: MakeTrainer) -> None:
+    rates = {"geometry": 0.1, "geometry.network": 0.2}
+    system = make_system(max_steps=4, learning_rates=rates, schedules={"lr_factor": Exponential(1.0, 0.0001)})
+    make_trainer(max_steps=4).fit(system)
+    last = [group["lr"] for group in system.trainer.optimizers[0].param_groups]
+    assert last == pytest.approx([0.1 * 0.001, 0.2 * 0.001])
 
 
 def test_schedules_follow_the_step_alone(make_system: Make) -> None:
