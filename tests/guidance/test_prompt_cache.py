@@ -161,7 +161,7 @@ def test_processes_that_fill_one_cache_at_once_read_only_whole_files(tmp_path):
         time.sleep(0.01)
     (tmp_path / "go").touch()
     for process in processes:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
         assert (process.returncode, errors) == (0, "")
     files = list((tmp_path / "cache").iterdir())
     assert {file.suffix for file in files} == {".safetensors"}
