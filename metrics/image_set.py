@@ -25,7 +25,10 @@ class ImageSet:
 
 
 def see(network: FeatureNetwork, batches: Iterable[Float[Tensor, "_ v h w 3"]]) -> ImageSet:
-    """One batch of objects after another, so that the images need not be in memory together."""
+    """One batch of objects after another, so that the images need not be in memory together.
+
+    On a CPU, batches of 8 images go through EfficientNet-Lite0 the fastest.
+    """
     features, logits = [], []
     for batch in batches:
         seen = network(batch.flatten(0, 1))

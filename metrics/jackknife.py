@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,17 +25,21 @@ class Estimate:
 def jackknife(
     statistic: Callable[[Int[Tensor, "m"]], float], n: int, blocks: int = 20, level: float = 0.95
 ) -> Estimate:
-    """theta of all n, theta_g without each of G blocks: se^2 = (G - 1) / G sum_g (theta_g - mean_g theta_g)^2.
+    """theta of all n, theta_g without the m_g members of each of G blocks, and h_g = n / m_g:
 
-    Quenouille 1956, Tukey 1958. theta is known at n and at n (1 - 1 / G); a straight line in 1 / n through both ends at
-    G theta - (G - 1) mean_g theta_g. Unlike a bootstrap it repeats no member, and repeats are what distances between
-    sets of images take for a lack of variety: the bootstrap's percentiles may not even hold theta itself.
+    limit = G theta - sum_g (1 - 1 / h_g) theta_g, a straight line in 1 / n through what is known at n and at n - m_g;
+    se^2 = 1 / G sum_g (h_g theta - (h_g - 1) theta_g - limit)^2 / (h_g - 1).
+
+    Quenouille 1956, Tukey 1958; for blocks of unequal size Busing et al. 1999. Unlike a bootstrap it repeats no member,
+    and repeats are what distances between sets of images take for a lack of variety: the bootstrap's percentiles may
+    not even hold theta itself. Where theta is far from its limit, the interval errs on the wide side.
 
     statistic: from the indices of the members that take part.
     """
     members, blocks = torch.arange(n), min(blocks, n)
+    h = n / (members % blocks).bincount().double()
     value = statistic(members)
-    left_out = torch.tensor([statistic(members[members % blocks != g]) for g in range(blocks)], dtype=torch.float64)
-    error = math.sqrt((blocks - 1) / blocks * (left_out - left_out.mean()).square().sum().item())
-    limit = blocks * value - (blocks - 1) * left_out.mean().item()
+    without = torch.tensor([statistic(members[members % blocks != g]) for g in range(blocks)], dtype=torch.float64)
+    limit = blocks * value - ((1 - 1 / h) * without).sum().item()
+    error = ((h * value - (h - 1) * without - limit).square() / (h - 1)).mean().sqrt().item()
     return Estimate(value, around(value, error, blocks - 1, level), limit)

@@ -24,6 +24,13 @@ def test_the_limit_of_the_variance_over_n_is_the_variance_over_n_minus_1(rng: to
     assert found.limit == pytest.approx(values.var().item())
 
 
+@pytest.mark.parametrize("n", [6, 20, 23, 64])
+def test_a_bias_of_1_over_n_comes_off_whole_and_widens_nothing_in_blocks_of_any_size(n: int) -> None:
+    found = jackknife(lambda i: 2 + 5 / len(i), n)
+    assert found.limit == pytest.approx(2)
+    assert found.interval.high - found.interval.low < 1e-12
+
+
 def test_95_of_100_intervals_hold_the_truth(rng: torch.Generator) -> None:
     """Of the mean of a lopsided distribution, by 20 blocks of 5."""
     draws = torch.rand(400, 100, generator=rng).square()
