@@ -10,7 +10,7 @@ from torch import Tensor
 from data.errors import UserError
 from metrics.features import EfficientNetLite0, FeatureNetwork, Inception
 
-CATS, CUPS = {281, 282, 285}, {504, 967, 968}  # tabby, tiger cat, Egyptian cat; coffee mug, espresso, cup
+CATS, ESPRESSO = {281, 282, 285}, {967}  # tabby, tiger cat, Egyptian cat
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +25,20 @@ def photo(name: str) -> Float[Tensor, "1 s s 3"]:
     return image[:, :, start : start + side]
 
 
-@pytest.mark.parametrize(("name", "classes"), [("chelsea", CATS), ("coffee", CUPS)])
-def test_it_knows_a_cat_and_a_cup_of_coffee(network: EfficientNetLite0, name: str, classes: set[int]) -> None:
+@pytest.mark.parametrize(("name", "classes", "sure"), [("chelsea", CATS, 0.85), ("coffee", ESPRESSO, 0.9)])
+def test_it_knows_a_cat_and_a_cup_of_coffee(
+    network: EfficientNetLite0, name: str, classes: set[int], sure: float
+) -> None:
+    """As sure as only with the colours that it was trained with: with ImageNet's mean and spread it is 0.84 sure of both."""
     probabilities = network(photo(name)).logits.softmax(dim=1)[0]
-    assert probabilities.argmax().item() in classes
-    assert probabilities[list(classes)].sum() > 0.5
+    assert probabilities[list(classes)].sum() > sure
+
+
+def test_stripes_finer_than_its_pixels_are_grey_to_it(network: EfficientNetLite0) -> None:
+    """Four pixels become one; the two in the middle, which bilinear interpolation alone would take, are white."""
+    stripes = torch.tensor([0.0, 1.0, 1.0, 0.0]).repeat(224)[None, None, :, None].expand(1, 896, 896, 3)
+    seen, grey, white = (network(x).pooled for x in (stripes, torch.full_like(stripes, 0.5), torch.ones_like(stripes)))
+    assert (seen - grey).norm() < 0.1 * (seen - white).norm()
 
 
 def test_its_features_have_the_shape_it_says(network: EfficientNetLite0, rng: torch.Generator) -> None:
