@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -64,13 +66,26 @@ def fid(generated: ImageSet, reference: ImageSet) -> Estimate:
     return jackknife(lambda objects: distance(generated.features[objects].flatten(0, 1)), len(generated))
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Several would sum in another order, which eigenvalues show in the tenth digit."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 class Frechet:
     """The distance to one reference, whose moments are taken once."""
 
+    @one_thread()
     def __init__(self, reference: Float[Tensor, "n f"]) -> None:
         self._metric = FrechetInceptionDistance(_Given(reference.shape[1]), reset_real_features=False)
         self._metric.update(reference.double(), real=True)
 
+    @one_thread()
     def __call__(self, generated: Float[Tensor, "n f"]) -> float:
         self._metric.reset()
         self._metric.update(generated.double(), real=False)

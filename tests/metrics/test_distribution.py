@@ -54,6 +54,17 @@ def test_a_shift_adds_its_square(rng: torch.Generator) -> None:
     assert fid(shown(a + 2), shown(a)).value == pytest.approx(5 * 4, rel=1e-6)
 
 
+def test_fid_is_bit_equal_whatever_the_number_of_threads(rng: torch.Generator) -> None:
+    a, b = torch.randn(2, 300, 200, generator=rng)
+    threads, found = torch.get_num_threads(), []
+    for n in (1, 2, 3):
+        torch.set_num_threads(n)
+        found.append(Frechet(a)(b))
+        assert torch.get_num_threads() == n
+    torch.set_num_threads(threads)
+    assert len(set(found)) == 1
+
+
 def test_fid_at_infinity_is_nearer_to_the_truth(rng: torch.Generator) -> None:
     """Equal distributions: 0."""
     reference = shown(torch.randn(5000, 8, generator=rng))

@@ -29,7 +29,7 @@ def photo(name: str) -> Float[Tensor, "1 s s 3"]:
 def test_it_knows_a_cat_and_a_cup_of_coffee(
     network: EfficientNetLite0, name: str, classes: set[int], sure: float
 ) -> None:
-    """As sure as only with the colours that it was trained with: with ImageNet's mean and spread it is 0.84 sure of both."""
+    """As sure as only the colours of its training make it: by ImageNet's mean and spread it is 0.84 sure of both."""
     probabilities = network(photo(name)).logits.softmax(dim=1)[0]
     assert probabilities[list(classes)].sum() > sure
 
