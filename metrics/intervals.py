@@ -1,0 +1,75 @@
+"""How sure a number is: intervals that hold the truth in a given share of all experiments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import torch
+from jaxtyping import Float
+from scipy.special import stdtrit
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Interval:
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+EVERYTHING = Interval(-math.inf, math.inf)
+
+
+def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
+    """Of the rate behind `successes` in n trials: the rates p with |successes / n - p| <= z sqrt(p (1 - p) / n).
+
+    Wilson, Journal of the American Statistical Association 22, 1927. It stays in [0, 1], and no success in 12 trials
+    gives [0, 0.24], where the usual p +- z sqrt(p (1 - p) / n) gives [0, 0].
+    """
+    assert 0 <= successes <= n, f"{successes} of {n}"
+    if n == 0:
+        return Interval(0.0, 1.0)
+    z, rate = NormalDist().inv_cdf((1 + level) / 2), successes / n
+    middle = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z / (1 + z**2 / n) * math.sqrt(rate * (1 - rate) / n + (z / (2 * n)) ** 2)
+    return Interval(
+        0.0 if successes == 0 else middle - reach,
+        1.0 if successes == n else middle + reach,
+    )
+
+
+def mean_interval(values: Float[Tensor, "n"], level: float = 0.95) -> Interval:
+    """Of the mean behind independent values: mean +- t_(n-1) s / sqrt(n). One value says nothing about its spread."""
+    if len(values) < 2:
+        return EVERYTHING
+    values = values.double()
+    return around(values.mean().item(), values.std().item() / math.sqrt(len(values)), len(values) - 1, level)
+
+
+def around(value: float, standard_error: float, freedom: int, level: float = 0.95) -> Interval:
+    """Student's t: value +- t standard_error, where the error was estimated with so many degrees of freedom."""
+    reach = float(stdtrit(freedom, (1 + level) / 2)) * standard_error
+    return Interval(value - reach, value + reach)
+
+
+def bootstrap(
+    values: Float[Tensor, "n *shape"],
+    statistic: Callable[[Tensor], float],
+    rng: torch.Generator,
+    n: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """Percentiles of the statistic over n resamples, with replacement, of the rows of `values` (Efron, 1979).
+
+    A row is one independent experiment: the views of one object belong in the same row. For means, rates and medians;
+    a resample repeats a third of its rows, which shifts distances between sets (see jackknife.py).
+    """
+    picks = torch.randint(len(values), (n, len(values)), generator=rng).to(values.device)
+    found = torch.tensor([statistic(values[pick]) for pick in picks], dtype=torch.float64)
+    low, high = found.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)).tolist()
+    return Interval(low, high)
