@@ -38,6 +38,7 @@ LINK = re.compile(r"\$\{([\w.]+)\}")
 EXAMPLES = {
     "prompt": 'prompt="a red dog wearing a blue hat"',
     "prior.path": "prior.path=assets/mini, or your own",
+    "assets": "assets=FOLDER, one with GLB, OBJ or PLY files",
 }
 DOWNLOADS = {  # by prior: a repository of the Hugging Face hub, and the file in it
     "mvdream": ("MVDream/MVDream", "sd-v2.1-base-4view.pt"),
