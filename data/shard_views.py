@@ -82,5 +82,5 @@ def over(views: Float[Tensor, "b h w 4"], background: Float[Tensor, "b 3"]) -> F
 def _together(seen: Sequence[SeenObject]) -> Cameras:
     parts = [one.cameras for one in seen]
     join = lambda name: torch.cat([cast(Tensor, getattr(part, name)) for part in parts])
-    numbers = [join(name) for name in ("c2w", "fov_y", "azimuth", "elevation", "distance")]
-    return Cameras(*numbers, height=parts[0].height, width=parts[0].width)
+    c2w, fov_y, azimuth, elevation, distance = map(join, ("c2w", "fov_y", "azimuth", "elevation", "distance"))
+    return Cameras(c2w, fov_y, azimuth, elevation, distance, parts[0].height, parts[0].width)

@@ -79,8 +79,10 @@ class _Pictures:
         longest = max(light.shape)
         if longest <= self.size:
             return light
-        smaller = [max(round(side * self.size / longest), 1) for side in light.shape[:2]]
-        return torch.nn.functional.adaptive_avg_pool2d(light.movedim(-1, 0), smaller).movedim(0, -1).contiguous()
+        height, width = (max(round(side * self.size / longest), 1) for side in light.shape[:2])
+        return (
+            torch.nn.functional.adaptive_avg_pool2d(light.movedim(-1, 0), (height, width)).movedim(0, -1).contiguous()
+        )
 
 
 def _parts(path: str, srgb: bool, pictures: _Pictures) -> list[Painted]:
