@@ -156,7 +156,7 @@ def test_a_wrong_folder_is_named(models: Path, tmp_path: Path) -> None:
 
 
 def test_the_experiment_passes_the_check(run: Run, models: Path) -> None:
-    run.accepts("experiment=render_assets", f"assets={models}", "data.n_view=32", "data.start=0", "job.workers=4")
+    run.accepts("experiment=render_assets", f"assets={models}", "data.n_view=32", "data.start=0", "data.size=256")
     run.accepts("experiment=render_assets", f"assets={models}", "data=orbit", "job.studio.n_view=8")
     wrong = run.error("experiment=render_assets", f"assets={models}", "job.studio.fit=bal")
     assert "job.studio.fit=bal must be one of sphere, box" in wrong
