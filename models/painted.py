@@ -62,4 +62,5 @@ class Painted:
 
 
 def _mixed(corners: Float[Tensor, "p 3 c"], weight: Float[Tensor, "p 3"]) -> Float[Tensor, "p c"]:
-    return (corners * weight[..., None]).sum(dim=1)
+    first, second, third = corners.unbind(dim=1)
+    return first * weight[:, :1] + second * weight[:, 1:2] + third * weight[:, 2:]
