@@ -27,7 +27,8 @@ class CameraSampler(Protocol):
 
 @dataclass
 class FourViews:
-    """Views of one object, 360 / n_view degrees apart from a random start; elevation, fov and distance shared.
+    """Views of one object, 360 / n_view degrees apart from a random start, or from the azimuth `start`; elevation, fov
+    and distance shared.
 
     The distance is `framing * U(1 - jitter, 1 + jitter) / tan(fov / 2)`, so that the object's size in
     the picture hardly depends on the fov (MVDream: U(0.8, 1.0) / tan(fov / 2)). `on_sphere`: see `_elevations`.
@@ -40,12 +41,13 @@ class FourViews:
     framing: PositiveFloat = 0.68
     jitter: Fraction = 0.03
     on_sphere: Fraction = 0.0
+    start: float | None = None
 
     def draw(self, n: int, rng: torch.Generator) -> Cameras:
         if n % self.n_view:
             raise ValueError(f"n={n} is not a multiple of n_view={self.n_view}")
         groups = n // self.n_view
-        start = _uniform(groups, (0.0, 360.0), rng)
+        start = _uniform(groups, (0.0, 360.0) if self.start is None else (self.start, self.start), rng)
         elevation = _elevations(groups, self.elevation, self.on_sphere, rng)
         fov = _uniform(groups, self.fov, rng)
         distance = self.framing * _uniform(groups, (1 - self.jitter, 1 + self.jitter), rng)

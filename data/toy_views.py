@@ -53,6 +53,10 @@ class ToyViews:
         self.sampler, self.n_view, self.variation, self.colorful = sampler, n_view, variation, colorful
         self.kinds: Sequence[str] = list(KINDS)[:n_kinds]
 
+    @property
+    def settings(self) -> tuple[object, ...]:
+        return self.kinds, self.variation, self.colorful, self.sampler
+
     def draw(self, n_objects: int, rng: torch.Generator) -> ToyBatch:
         cameras = self.sampler.draw(n_objects * self.n_view, rng)
         toys = [draw_training_toy(rng, self.kinds) for _ in range(n_objects)]

@@ -11,20 +11,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from data.toy_views import ToyBatch, ToyViews
+from data.views import ViewBatch, Views
 from guidance.tokenizer import WordTokenizer
 from systems.rng import step_generator
 
 T = TypeVar("T")
 
 
-def draw_pictures(views: ToyViews, count: int, seed: int, step: int) -> Float[Tensor, "b h w 3"]:
+def draw_pictures(views: Views, count: int, seed: int, step: int) -> Float[Tensor, "b h w 3"]:
     return views.draw(count // views.n_view, step_generator(seed, step)).images
 
 
 def draw_described(
-    views: ToyViews, tokenizer: WordTokenizer, n_objects: int, n_captions: int, seed: int, step: int
-) -> tuple[ToyBatch, Int[Tensor, "n k l"]]:
+    views: Views, tokenizer: WordTokenizer, n_objects: int, n_captions: int, seed: int, step: int
+) -> tuple[ViewBatch, Int[Tensor, "n k l"]]:
     """Objects, and captions of each."""
     rng = step_generator(seed, step)
     batch = views.draw(n_objects, rng)

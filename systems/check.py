@@ -38,6 +38,7 @@ LINK = re.compile(r"\$\{([\w.]+)\}")
 EXAMPLES = {
     "prompt": 'prompt="a red dog wearing a blue hat"',
     "prior.path": "prior.path=assets/mini, or your own",
+    "assets": "assets=FOLDER, one with GLB, OBJ or PLY files",
 }
 DOWNLOADS = {  # by prior: a repository of the Hugging Face hub, and the file in it
     "mvdream": ("MVDream/MVDream", "sd-v2.1-base-4view.pt"),
@@ -56,9 +57,7 @@ def check_command_line(argv: list[str], conf: Path) -> None:
     if shows and arguments.multirun:
         raise UserError("--cfg and --info show one configuration: leave out --multirun, give one value to each key")
     with initialize_config_dir(str(conf), version_base="1.3"):
-        overrides = [parse(text) for text in arguments.overrides]
-        jobs = _jobs(overrides, arguments.multirun)
-        for job in jobs:
+        for job in _jobs([parse(text) for text in arguments.overrides], arguments.multirun):
             config = compose_checked(job)
             if not shows:
                 check_config(config, job, skip_finished=arguments.multirun)
@@ -170,7 +169,8 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
     walk = Walk(raw)
     for name in CHECKED:
         walk.check(resolved[name], raw[name], name)
-    _check_scheduled(resolved.get("system"), walk, overrides)
+    if any(path.startswith("system.") for path in walk.used):
+        _check_scheduled(resolved.get("system"), walk, overrides)
     check_parts(config, walk.used)
     if "prior.path" in walk.used:
         try:

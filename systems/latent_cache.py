@@ -1,4 +1,4 @@
-"""Rendered toys, encoded once: the UNet trains on latents, and no step renders or encodes."""
+"""Rendered objects, encoded once: the UNet trains on latents, and no step renders or encodes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.progress import track
 from torch import Tensor
 
 from data.cameras import condition
-from data.toy_views import ToyViews
+from data.views import Views
 from guidance.autoencoder import Autoencoder
 from guidance.tokenizer import WordTokenizer
 from systems.ahead import draw_described, drawn_ahead
@@ -80,14 +80,14 @@ def _integers(high: int, count: int, rng: torch.Generator) -> Int[Tensor, "n"]:
 
 @torch.no_grad()
 def build_cache(
-    views: ToyViews, autoencoder: Autoencoder, tokenizer: WordTokenizer, n_objects: int, seed: int, workers: int = 0
+    views: Views, autoencoder: Autoencoder, tokenizer: WordTokenizer, n_objects: int, seed: int, workers: int = 0
 ) -> LatentCache:
     """Renders, encodes and describes; the objects depend on the seed alone."""
     device = autoencoder.mean.device
     chunks = range(math.ceil(n_objects / CHUNK))
     drawn = drawn_ahead(partial(draw_described, views, tokenizer, CHUNK, N_CAPTIONS, seed), chunks, workers)
     latents, camera, azimuth, ids = [], [], [], []
-    for batch, words in track(drawn, total=len(chunks), description="Encoding toys", transient=True):
+    for batch, words in track(drawn, total=len(chunks), description="Encoding objects", transient=True):
         with torch.autocast(device.type, torch.bfloat16):
             latents.append(autoencoder.encode(batch.images.to(device)).half().cpu())
         camera.append(condition(batch.cameras))
@@ -99,14 +99,14 @@ def build_cache(
 
 def cached(
     path: Path,
-    views: ToyViews,
+    views: Views,
     autoencoder: Autoencoder,
     tokenizer: WordTokenizer,
     n_objects: int,
     seed: int,
     workers: int = 0,
 ) -> LatentCache:
-    """The cache at `path` if it is of the same toys, cameras, words and autoencoder; else a new one, written there."""
+    """The cache at `path` if it is of the same views, words and autoencoder; else a new one, written there."""
     origin = fingerprint(views, autoencoder, tokenizer, n_objects, seed)
     if path.exists():
         saved = torch.load(path, weights_only=True)
@@ -118,8 +118,8 @@ def cached(
     return cache
 
 
-def fingerprint(views: ToyViews, autoencoder: Autoencoder, tokenizer: WordTokenizer, n_objects: int, seed: int) -> str:
+def fingerprint(views: Views, autoencoder: Autoencoder, tokenizer: WordTokenizer, n_objects: int, seed: int) -> str:
     """Changes with anything that the cache depends on: a hash of a few objects, and of what was asked for."""
     sample = build_cache(views, autoencoder, tokenizer, 2, seed)
-    asked = repr((n_objects, seed, views.kinds, views.variation, views.colorful, views.sampler, tokenizer.words))
+    asked = repr((n_objects, seed, *views.settings, tokenizer.words))
     return hashlib.sha256(sample.latents.numpy().tobytes() + asked.encode()).hexdigest()

@@ -19,7 +19,7 @@ from data.ranges import Seed
 
 # What may differ between a run and its continuation
 FREE_TO_CHANGE = {"resume", "output", "folder", "progress", "checkpoint", "report", "export"}
-FREE_ANYWHERE = {"callbacks", "logger"}  # of a trainer: they only watch
+FREE_ANYWHERE = {"callbacks", "logger", "workers"}  # the first two only watch; any number of workers does the same
 
 
 class FinishedError(UserError):

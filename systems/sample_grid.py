@@ -8,6 +8,7 @@ from pathlib import Path
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from data.ranges import PositiveInt
+from data.toy_views import ToyViews
 from data.toybox.split import held_out
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.sampling import DDIM, Sampler
@@ -17,7 +18,8 @@ from systems.train_prior import TrainPrior
 
 
 class SampleGrid(Callback):
-    """Every so many steps saves the averaged weights, reads them back as a prior, and writes images/<step>.png."""
+    """Every so many steps saves the averaged weights, reads them back as a prior, and writes images/<step>.png. Of
+    what trains on toys alone: nothing else has a truth to stand beside."""
 
     def __init__(self, every: PositiveInt = 500, n_captions: PositiveInt = 4, sampler: Sampler | None = None) -> None:
         self.every, self.n_captions = every, n_captions
@@ -26,9 +28,9 @@ class SampleGrid(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        if trainer.global_step % self.every:
-            return
         assert isinstance(pl_module, TrainPrior)
+        if trainer.global_step % self.every or not isinstance(pl_module.views, ToyViews):
+            return
         pl_module.save()
         prior = DiffusionPrior(str(pl_module.out), n_view=pl_module.n_view)
         captions = held_out(pl_module.views.kinds)[: self.n_captions]

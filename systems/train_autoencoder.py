@@ -15,7 +15,7 @@ from torch.nn.functional import avg_pool2d, l1_loss
 from torch.utils.data import DataLoader
 
 from data.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from data.toy_views import ToyViews
+from data.views import Views
 from guidance.diffusion import draw_noise
 from metrics.ground_truth import psnr
 from systems.ahead import draw_pictures, drawn_ahead
@@ -35,7 +35,7 @@ class TrainAutoencoder(pl.LightningModule):
     def __init__(
         self,
         autoencoder: AutoencoderKL,
-        views: ToyViews,
+        views: Views,
         out: str,
         batch_size: PositiveInt = 16,
         learning_rate: PositiveFloat = 1.5e-3,

@@ -19,8 +19,8 @@ from transformers import CLIPTextModel
 
 from data.directions import DIRECTIONS, direction
 from data.ranges import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
-from data.toy_views import ToyViews
 from data.toybox.captions import VIEW
+from data.views import Views
 from guidance.autoencoder import Autoencoder
 from guidance.camera_unet import CameraUNet
 from guidance.diffusion import alpha_sigma, draw_noise
@@ -95,7 +95,7 @@ class TrainPrior(pl.LightningModule):
         tokenizer: WordTokenizer,
         scheduler: DDIMScheduler,
         autoencoder: AutoencoderKL,
-        views: ToyViews,
+        views: Views,
         mixture: Mixture,
         out: str,
         cache_path: str,

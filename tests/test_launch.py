@@ -19,7 +19,12 @@ from tests.conftest import Run
 
 ROOT = Path(launch.__file__).parent
 PROMPT = "prompt=a red dog"
-ABOUT_A_RUN = {"export": "run", "refine": "init_from", "mvdream_refine": "init_from"}  # and the key of its folder
+ABOUT_A_FOLDER = {  # and its key
+    "export": "run",
+    "refine": "init_from",
+    "mvdream_refine": "init_from",
+    "render_assets": "assets",
+}
 WHOLE = {"job", "system", "network", "budget", "experiment", "field", "rendering"}  # chosen by others, all at once
 CHOICES = sorted(
     f"{file.parent.name}={file.stem}"
@@ -208,8 +213,8 @@ def test_flags_keep_their_values() -> None:
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_passes_the_check(run: Run, name: str) -> None:
     reads_anything = "prompt_processor.unknown=warn"  # as full-size priors do; the fixture knows 15 words
-    if name in ABOUT_A_RUN:  # accepted with one in tests/systems
-        assert f"{ABOUT_A_RUN[name]} is missing" in run.error(PROMPT, f"experiment={name}")
+    if name in ABOUT_A_FOLDER:  # accepted with one in tests/systems
+        assert f"{ABOUT_A_FOLDER[name]} is missing" in run.error(PROMPT, f"experiment={name}")
     else:
         run.accepts(PROMPT, f"experiment={name}", reads_anything)
 

@@ -63,10 +63,10 @@ def test_unfinished_run_with_another_config_is_kept(tmp_path: Path) -> None:
         folder(tmp_path).plan(OmegaConf.merge(CONFIG, {"steps": 9}))
 
 
-def test_what_only_watches_may_differ(tmp_path: Path) -> None:
-    watched = {"job": {"trainer": {"callbacks": [{"every": 100}], "logger": False, "precision": 32}}}
+def test_what_only_watches_or_shares_the_work_may_differ(tmp_path: Path) -> None:
+    watched = {"job": {"trainer": {"callbacks": [{"every": 100}], "logger": False, "workers": 0, "precision": 32}}}
     run = unfinished(tmp_path, OmegaConf.merge(CONFIG, watched))
-    watched["job"]["trainer"] |= {"callbacks": [{"every": 7}], "logger": {"project": "x"}}
+    watched["job"]["trainer"] |= {"callbacks": [{"every": 7}], "logger": {"project": "x"}, "workers": 4}
     assert folder(tmp_path).plan(OmegaConf.merge(CONFIG, watched)) == run.checkpoint
     watched["job"]["trainer"]["precision"] = 16
     with pytest.raises(UserError, match=r"job\.trainer\.precision was 32, is 16"):

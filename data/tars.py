@@ -1,0 +1,68 @@
+"""Tar files as data sets have them: members `<key>.<ending>`, those of one sample side by side (as webdataset). Nothing
+is ever unpacked to the disk, and no member is read that says it is larger than `LARGEST`."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import UserError
+
+LARGEST = 2**26  # bytes of a member
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file inside a tar file, which is read when it is asked for."""
+
+    tar: str
+    name: str
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        with open(self.tar, "rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+def write_tar(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Whole or not at all; the same contents give the same bytes, whoever writes them, and when."""
+    draft = path.with_suffix(".draft")
+    with tarfile.open(draft, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in contents:
+            member = tarfile.TarInfo(name)  # of nobody, at time 0
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    os.replace(draft, path)
+
+
+def read_samples(path: Path, key: str) -> dict[str, dict[str, Member]]:
+    """Of each sample its members by their endings: `a.0.png` is member `0.png` of sample `a`.
+
+    key: under which the user named the file.
+    """
+    samples: dict[str, dict[str, Member]] = {}
+    for member in _members(path, key):
+        folder, _, name = member.name.rpartition("/")
+        stem, _, ending = name.partition(".")
+        samples.setdefault(f"{folder}/{stem}".lstrip("/"), {})[ending.lower()] = member
+    return samples
+
+
+def _members(path: Path, key: str) -> list[Member]:
+    try:
+        with tarfile.open(path, "r:") as tar:
+            found = [Member(str(path), m.name, m.offset_data, m.size) for m in tar if m.isfile()]
+    except (tarfile.TarError, OSError) as error:
+        raise UserError(f"{key}={path} cannot be read as an uncompressed tar file ({error})") from error
+    for member in found:
+        if member.size > LARGEST:
+            raise UserError(
+                f"{key}={path}: {member.name} says it is {member.size} bytes, more than {LARGEST}: leave it out"
+            )
+    return found

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from data.errors import UserError
+from data.pictures import CaptionedPictures
+
+
+def flag(width: int = 24, height: int = 8) -> Image.Image:
+    """Black, white, black, from left to right; the white is in the middle square."""
+    image = Image.new("RGB", (width, height), "black")
+    image.paste("white", ((width - height) // 2, 0, (width + height) // 2, height))
+    return image
+
+
+def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind)
+    return file.getvalue()
+
+
+def laion(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_tars_in_the_layout_of_laion_are_read(tmp_path: Path) -> None:
+    details = json.dumps({"caption": "from the table", "width": 24}).encode()
+    laion(
+        tmp_path / "00000.tar",
+        {
+            "000000000.jpg": encoded(Image.new("RGB", (9, 9), "red"), "JPEG"),
+            "000000000.txt": b" a red square\n",
+            "000000000.json": details,
+            "000000001.webp": encoded(flag(), "WEBP"),
+            "000000001.json": details,
+            "000000002.jpg": encoded(flag(), "JPEG"),
+            "000000003.txt": b"a picture that is not there",
+        },
+    )
+    laion(tmp_path / "00001.tar", {"dir/a.b.png": b"", "dir/c.png": encoded(flag()), "dir/c.txt": b"third"})
+    pictures = CaptionedPictures(str(tmp_path), size=4)
+    assert [pictures[i].caption for i in range(len(pictures))] == ["a red square", "from the table", "third"]
+    assert pictures[0].image.shape == (4, 4, 3) and pictures[0].image[2, 2].tolist()[0] > 250
+    assert pictures[2].source.endswith("00001.tar:dir/c.png")
+    assert len(CaptionedPictures(str(tmp_path / "00001.tar"))) == 1
+
+
+def test_the_middle_square_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(flag()))
+    (tmp_path / "a.txt").write_text("white")
+    (tmp_path / "no_caption.png").write_bytes(encoded(flag()))
+    pictures = CaptionedPictures(str(tmp_path), size=8)
+    assert len(pictures) == 1 and (pictures[0].image == 255).all()
+
+
+def test_a_table_names_pictures_and_captions(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("a.png", "sub/b.png"):
+        (tmp_path / name).write_bytes(encoded(flag()))
+    rows = [{"file": "sub/b.png", "caption": "b"}, {"file_name": "a.png", "text": "a"}]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    pictures = CaptionedPictures(str(tmp_path))
+    assert [pictures[i].caption for i in range(2)] == ["b", "a"]
+
+
+def test_pictures_are_upright_and_transparent_ones_over_white(tmp_path: Path) -> None:
+    turned = flag(8, 8)
+    turned.paste("red", (0, 0, 8, 4))
+    exif = turned.getexif()
+    exif[0x0112] = 3  # upside down
+    turned.save(tmp_path / "a.jpg", exif=exif, quality=100)
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "b.png")
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text(name)
+    upside, clear = (CaptionedPictures(str(tmp_path), size=8)[i].image for i in range(2))
+    assert upside[6, 2, 0] > 200 and upside[6, 2, 1] < 80 and upside[1, 4].min() > 200
+    assert torch.equal(clear, torch.full_like(clear, 255))
+
+
+def test_what_cannot_be_read_is_told_with_its_key(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data.path=/nowhere is not there"):
+        CaptionedPictures("/nowhere", key="data.path")
+    with pytest.raises(UserError, match="holds no picture with a caption"):
+        CaptionedPictures(str(tmp_path))
+    (tmp_path / "a.png").write_bytes(encoded(flag())[:60])
+    (tmp_path / "a.txt").write_text("half a picture")
+    with pytest.raises(UserError, match=r"a.png cannot be read .*; leave it out"):
+        CaptionedPictures(str(tmp_path))[0]
+    for row, message in (("[]", "cannot be read"), ('{"file": "a.png"}', "no caption"), ("{", "cannot be read")):
+        (tmp_path / "captions.jsonl").write_text(row)
+        with pytest.raises(UserError, match=f"captions.jsonl, line 1.*{message}"):
+            CaptionedPictures(str(tmp_path))
+    (tmp_path / "captions.jsonl").write_text('{"file": "b.png", "caption": "b"}')
+    with pytest.raises(UserError, match=r"line 1 names b.png, which is not there"):
+        CaptionedPictures(str(tmp_path))
