@@ -59,7 +59,7 @@ CLASSIFIERS: Mapping[str, Callable[[], ViewClassifier]] = {"true_views": TrueVie
 
 
 def draw_toys(kinds: Sequence[str], n: int, rng: torch.Generator, other_than: Sequence[Toy] = ()) -> list[Toy]:
-    """n different ones of each kind."""
+    """n different ones of each kind; there are but ten of those that wear nothing."""
     toys: list[Toy] = []
     for kind in kinds:
         while sum(toy.kind == kind for toy in toys) < n:
@@ -133,7 +133,7 @@ def measured(cases: Sequence[Case], rule: Rule) -> dict[str, dict[str, dict[str,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--classifier", choices=CLASSIFIERS, default="true_views")
-    parser.add_argument("--toys", type=int, default=6, help="of each kind, in each of the two splits")
+    parser.add_argument("--toys", type=int, default=5, choices=range(1, 6), help="of each kind, in each of two splits")
     parser.add_argument("--kinds", type=int, default=len(KINDS), help="the first so many kinds, those with a front")
     parser.add_argument("--out", type=Path, help="the JSON to write; default: that of the classifier in metrics/")
     args = parser.parse_args()
