@@ -123,7 +123,7 @@ def draw_toy(rng: torch.Generator, kinds: Sequence[str]) -> Toy:
 def _on_sides(part: Part, fronts: Sequence[int]) -> list[Part]:
     if part.turning:
         return [part.turned(degrees) for degrees in fronts]
-    return [] if part.rear and 180 in fronts else [part]
+    return [] if part.side in fronts else [part]
 
 
 def _placed(part: Part, body: Body, stretch: Vector) -> Part:

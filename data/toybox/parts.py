@@ -45,7 +45,7 @@ class Part:
     color: Vector  # albedo in [0, 1]
     taper: float = 1.0
     turning: Turning | None = None  # of what only the front has
-    rear: bool = False  # only the back has it, and loses it to a second front
+    side: int | None = None  # degrees of azimuth: only that side has it, and loses it to a second front
 
     def turned(self, degrees: int) -> Part:
         """What the front has, on another side: a multiple of 90 degrees away, counterclockwise from above."""
@@ -106,7 +106,12 @@ def front(*parts: Part, axis: Number = 0.0, inward: Number = 0.0) -> list[Part]:
 
 def rear(*parts: Part) -> list[Part]:
     """Marks what only the back has, and what would hide a front there: tails, tail lights."""
-    return [replace(part, rear=True) for part in parts]
+    return [replace(part, side=180) for part in parts]
+
+
+def flanks(*parts: Part) -> list[Part]:
+    """As `pair`, of what a front would take the place of: the windows of a bus."""
+    return [p for part in parts for p in (replace(part, side=90), replace(part.mirrored(), side=270))]
 
 
 def turn_about_z(degrees: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from data.toybox.parts import (
     ball,
     box,
     ellipsoid,
+    flanks,
     front,
     frustum,
     pair,
@@ -29,9 +30,9 @@ def car(c: Vector, s: Style) -> Body:
     return Body([
         box((0, 0, -0.20), (0.92, 0.42, 0.20), c),
         box((-0.08, 0, -0.02), (0.46, 0.36, 0.18 * s.head), c),
-        box((0.155, 0, -0.02), (0.02, 0.30, 0.12), GLASS),
-        box((-0.315, 0, -0.02), (0.02, 0.30, 0.12), GLASS),
-        *pair(box((-0.08, 0.185, -0.02), (0.34, 0.02, 0.12), GLASS)),
+        *front(box((0.155, 0, -0.02), (0.02, 0.30, 0.12), GLASS), axis=-0.08, inward=0.05),
+        *rear(box((-0.315, 0, -0.02), (0.02, 0.30, 0.12), GLASS)),
+        *flanks(box((-0.08, 0.185, -0.02), (0.34, 0.02, 0.12), GLASS)),
         *front(
             *pair(ball((0.46, 0.14, -0.18), 0.06, YELLOW if c != YELLOW else WHITE)),
             box((0.465, 0, -0.20), (0.02, 0.14, 0.08), BLACK if c != BLACK else STEEL),
@@ -45,9 +46,9 @@ def car(c: Vector, s: Style) -> Body:
 def bus(c: Vector, s: Style) -> Body:
     return Body([
         box((0, 0, -0.06), (0.98, 0.36, 0.46 * s.head), c),
-        *pair(*[box((x, 0.185, 0.03), (0.17, 0.015, 0.15), GLASS) for x in (-0.33, -0.11, 0.11)]),
-        box((0.28, -0.185, -0.07), (0.14, 0.02, 0.34), GLASS),
-        box((0.28, 0.185, 0.03), (0.14, 0.015, 0.15), GLASS),
+        *flanks(*[box((x, 0.185, 0.03), (0.17, 0.015, 0.15), GLASS) for x in (-0.33, -0.11, 0.11)]),
+        *flanks(box((0.28, 0.185, -0.07), (0.14, 0.02, 0.34), GLASS))[1:],
+        *flanks(box((0.28, 0.185, 0.03), (0.14, 0.015, 0.15), GLASS))[:1],
         *front(
             box((0.495, 0, 0.03), (0.015, 0.30, 0.18), GLASS),
             *pair(ball((0.49, 0.12, -0.19), 0.045, YELLOW if c != YELLOW else WHITE)),
