@@ -12,7 +12,6 @@ import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from data.toybox.body import draw_style
 from data.toybox.captions import caption
@@ -92,15 +92,14 @@ def distilled(images: Float[Tensor, "b h w 3"], rng: torch.Generator) -> Float[T
 
 
 def choose_rule(cases: Sequence[Case]) -> Rule:
-    """The least sum of false alarm and miss rate; of equally good rules the one in their middle."""
-    rules = [Rule(threshold, widest=widest) for threshold, widest in product(THRESHOLDS, WIDEST)]
+    """The least sum of false alarm and miss rate, in the mean over a rule and those beside it: the middle of a valley
+    is as good on other toys, its edge may not be."""
     true, janus = (of(cases, lambda case, truth=truth: (case.sides == "true") == truth) for truth in (True, False))
-    errors = [errors_of(true, rule) / len(true) + errors_of(janus, rule) / len(janus) for rule in rules]
-    best = [rule for rule, error in zip(rules, errors, strict=True) if error <= min(errors) + 1e-9]
-    middle = [sum(getattr(rule, name) for rule in best) / len(best) for name in ("threshold", "widest")]
-    off = lambda rule: abs(rule.threshold - middle[0]) + abs(rule.widest - middle[1]) / 360
-    found = min(best, key=off)
-    return Rule(round(found.threshold, 2), found.margin, found.widest)
+    error = lambda rule: errors_of(true, rule) / len(true) + errors_of(janus, rule) / len(janus)
+    errors = torch.tensor([[error(Rule(threshold, widest=widest)) for widest in WIDEST] for threshold in THRESHOLDS])
+    around = avg_pool2d(errors[None], (5, 3), 1, (2, 1), count_include_pad=False)[0]
+    row, column = divmod(int(around.argmin()), len(WIDEST))
+    return Rule(round(THRESHOLDS[row], 2), widest=WIDEST[column])
 
 
 def of(cases: Sequence[Case], belongs: Callable[[Case], bool]) -> list[Case]:
@@ -136,9 +135,10 @@ def main() -> None:
     parser.add_argument("--toys", type=int, default=5, choices=range(1, 6), help="of each kind, in each of two splits")
     parser.add_argument("--kinds", type=int, default=len(KINDS), help="the first so many kinds, those with a front")
     parser.add_argument("--out", type=Path, help="the JSON to write; default: that of the classifier in metrics/")
+    parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     kinds = [kind for kind in list(KINDS)[: args.kinds] if has_front(kind)]
-    rng, classifier = torch.Generator().manual_seed(0), CLASSIFIERS[args.classifier]()
+    rng, classifier = torch.Generator().manual_seed(args.seed), CLASSIFIERS[args.classifier]()
     calibration = draw_toys(kinds, args.toys, rng)
     test = draw_toys(kinds, args.toys, rng, other_than=calibration)
     seen = looked_at(calibration, classifier, rng)

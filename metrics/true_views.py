@@ -18,6 +18,7 @@ from metrics.janus import janus_cameras
 from metrics.toybox_truth import toy_of
 
 COARSE, SHIFT = 32, 1  # pixels
+NEARER = 1 / 16  # of the picture's size, cut off at each edge: a side is farther away than the front of a long body
 VISIBLE = 0.02  # difference of colours
 LIGHTS = (0, 90, 180, 270)  # degrees; the back of an object is darker than its front, also where it has a second one
 
@@ -41,8 +42,10 @@ class TrueViews:
         if toy is None:
             raise UserError(f'prompt="{prompt}" is about no toy with a front; its true views tell nothing')
         truth = _truth(toy, images.shape[1])
-        error = distances(_coarse(images), truth.views.flatten(0, 1), truth.where).unflatten(1, truth.views.shape[:2])
-        nearest = error.amin(dim=1)
+        true, margin = truth.views.flatten(0, 1), round(NEARER * images.shape[1])
+        nearer = images[:, margin : images.shape[1] - margin, margin : images.shape[2] - margin]
+        error = torch.minimum(*(distances(_coarse(seen), true, truth.where) for seen in (images, nearer)))
+        nearest = error.unflatten(1, truth.views.shape[:2]).amin(dim=1)
         near_front, near_other = nearest[:, truth.is_front].amin(dim=1), nearest[:, ~truth.is_front].amin(dim=1)
         return near_other / (near_front + near_other).clamp(min=1e-9)
 
