@@ -17,6 +17,7 @@ from models.asset import Asset
 from models.triangles import EmptySurfaceError
 from systems.asset_views import asset_views
 from systems.export import Exporter
+from systems.janus import janus_of
 from systems.page import write_page
 from systems.pictures import cut_outs, frames, write_row, write_rows, write_video
 from systems.progress import Progress
@@ -87,7 +88,7 @@ class Report(Callback):
         if self.transparent:
             views, background = self._around(self.n_views, self.size), pl_module.scene.background
             write_row(folder / "transparent.png", list(cut_outs(pl_module.look, background, views)))
-        metrics = self._metrics(trainer) | against_truth(pl_module) | quality
+        metrics = self._metrics(trainer) | against_truth(pl_module) | janus_of(pl_module) | quality
         write_page(folder, metrics, asset)
         write_whole(folder / "metrics.json", metrics)
         if empty:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from data.toybox.parts import BLACK, WHITE, Part, Vector, ball, pair
+from data.toybox.parts import BLACK, WHITE, Part, Turning, Vector, ball, pair
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Body:
     neck: tuple[Vector, float] | None = None  # centre and radius
     back: Vector | None = None  # where a backpack touches: behind those who stand, on top of those on four legs
     upright: bool = True
+    head: Turning | None = None  # where the whole head is what only the front has
     scale: float = 1.0  # about the middle of the floor, (0, 0, -0.5), so that the toy with its hat fits |x| <= 0.6
     lift: float = 0.0  # upwards, after scaling: what is low and wide can be larger in the middle of the sphere
 

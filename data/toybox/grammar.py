@@ -25,6 +25,7 @@ COLORS: Mapping[str, Vector] = {
     "black": parts.BLACK,
 }
 
+ONE_FRONT = (0,)  # the sides with a front, in degrees of azimuth
 FLOOR = np.array([0.0, 0.0, 0.5])
 Kind = Callable[[Vector, Style], Body]
 
@@ -85,13 +86,24 @@ class Toy:
     worn: tuple[Worn, ...] = ()  # sorted by item: the order in which a caption names them does not matter
 
 
-def build(toy: Toy, style: Style | None = None) -> list[Part]:
-    """The solids of a toy; without `style` those of the true toy that a caption means."""
+def build(toy: Toy, style: Style | None = None, fronts: Sequence[int] = ONE_FRONT) -> list[Part]:
+    """The solids of a toy; without `style` those of the true toy that a caption means.
+
+    fronts: the sides, in degrees of azimuth, multiples of 90, that show what only the front should: two or more make a
+    Janus toy.
+    """
     style = style or Style()
     kind, _ = KINDS[toy.kind]
     body = kind(COLORS[toy.color], style)
     worn = [part for worn in toy.worn for part in ACCESSORIES[worn.item](body, COLORS[worn.color])]
-    return [_placed(part, body, style.stretch) for part in body.parts + worn]
+    return [_placed(copy, body, style.stretch) for part in body.parts + worn for copy in _on_sides(part, fronts)]
+
+
+def has_front(kind: str) -> bool:
+    """Whether a second front would be a mistake that one sees. Round things, furniture and tools have none, nor has the
+    boat: its bow is its stern; nor the mushroom: a second door would do it no harm."""
+    body, color = KINDS[kind]
+    return any(part.turning for part in body(COLORS[color], Style()).parts)
 
 
 def draw_toy(rng: torch.Generator, kinds: Sequence[str]) -> Toy:
@@ -106,6 +118,12 @@ def draw_toy(rng: torch.Generator, kinds: Sequence[str]) -> Toy:
     if items == ["crown", "hat"]:
         items = items[:1]
     return Toy(kind, color, tuple(Worn(item, _draw_color(rng, other_than=color)) for item in items))
+
+
+def _on_sides(part: Part, fronts: Sequence[int]) -> list[Part]:
+    if part.turning:
+        return [part.turned(degrees) for degrees in fronts]
+    return [] if part.side in fronts else [part]
 
 
 def _placed(part: Part, body: Body, stretch: Vector) -> Part:

@@ -29,12 +29,32 @@ ROSE: Vector = (0.85, 0.26, 0.48)
 
 
 @dataclass(frozen=True)
+class Turning:
+    """How what is in front gets to another side: around the upright axis through (x, 0), x = `axis`; at the left and
+    the right then `inward`, because most bodies are longer than wide."""
+
+    axis: Number = 0.0
+    inward: Number = 0.0
+
+
+@dataclass(frozen=True)
 class Part:
     shape: int
     matrix: np.ndarray  # 3 x 3, canonical to world
     center: np.ndarray  # 3
     color: Vector  # albedo in [0, 1]
     taper: float = 1.0
+    turning: Turning | None = None  # of what only the front has
+    side: int | None = None  # degrees of azimuth: only that side has it, and loses it to a second front
+
+    def turned(self, degrees: int) -> Part:
+        """What the front has, on another side: a multiple of 90 degrees away, counterclockwise from above."""
+        assert self.turning is not None
+        if degrees % 360 == 0:
+            return self
+        turn, axis = turn_about_z(degrees), np.array([self.turning.axis, 0.0, 0.0])
+        inward = np.array([0.0, self.turning.inward * turn[1, 0], 0.0])
+        return replace(self, matrix=turn @ self.matrix, center=turn @ (self.center - axis) + axis - inward)
 
     def mirrored(self) -> Part:
         """The same part on the other side, y -> -y."""
@@ -77,6 +97,28 @@ def wedge(center: Vector, size: Vector, color: Vector) -> Part:
 def pair(*parts: Part) -> list[Part]:
     """Each part and its mirror image."""
     return [p for part in parts for p in (part, part.mirrored())]
+
+
+def front(*parts: Part, axis: Number = 0.0, inward: Number = 0.0) -> list[Part]:
+    """Marks what only the front has: faces, lamps, doors. See `Turning`."""
+    return [replace(part, turning=Turning(axis, inward)) for part in parts]
+
+
+def rear(*parts: Part) -> list[Part]:
+    """Marks what only the back has, and what would hide a front there: tails, tail lights."""
+    return [replace(part, side=180) for part in parts]
+
+
+def flanks(*parts: Part) -> list[Part]:
+    """As `pair`, of what a front would take the place of: the windows of a bus."""
+    return [p for part in parts for p in (replace(part, side=90), replace(part.mirrored(), side=270))]
+
+
+def turn_about_z(degrees: int) -> np.ndarray:
+    """By a multiple of 90 degrees, exactly; counterclockwise from above."""
+    assert degrees % 90 == 0
+    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[degrees // 90 % 4]
+    return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
 
 
 def _pitched(degrees: Number) -> np.ndarray:

@@ -22,6 +22,7 @@ from data.toybox.parts import (
     ball,
     box,
     ellipsoid,
+    front,
     frustum,
     pair,
     wedge,
@@ -37,9 +38,12 @@ def house(c: Vector, s: Style) -> Body:
         box((0, 0, -0.25), (0.60, 0.70, 0.50), c),
         wedge((0, 0, 0), (0.60, 0.70, 2 * gable), c),
         *[box((side * run / 2, 0, gable - rise / 2), tiled, roof, -side * slope) for side in (1, -1)],
-        box((0.305, 0, -0.36), (0.02, 0.17, 0.28), roof),
-        ball((0.32, 0.05, -0.37), 0.02, YELLOW if c != YELLOW else WHITE),
-        *pair(box((0.305, 0.22, -0.25), (0.02, 0.14, 0.15), GLASS)),
+        *front(
+            box((0.305, 0, -0.36), (0.02, 0.17, 0.28), roof),
+            ball((0.32, 0.05, -0.37), 0.02, YELLOW if c != YELLOW else WHITE),
+            *pair(box((0.305, 0.22, -0.25), (0.02, 0.14, 0.15), GLASS)),
+            inward=-0.05,
+        ),
         *pair(box((0, 0.355, -0.25), (0.16, 0.02, 0.16), GLASS)),
         box((-0.16, 0.20, 0.20 * s.tail), (0.11, 0.11, 0.28), STEEL),
     ], scale=0.9, lift=0.08)  # fmt: skip
@@ -187,8 +191,10 @@ def castle(c: Vector, s: Style) -> Body:
         box((0, 0, -0.28), (0.60, 0.60, 0.44), c),
         *pair(*tower),
         *[box((x, y, -0.03), (0.09, 0.09, 0.08), c) for x in (0.26, -0.26) for y in (-0.08, 0.08)],
-        box((0.305, 0, -0.38), (0.02, 0.20, 0.24), BROWN if c != BROWN else BLACK),
-        *pair(box((0.435, 0.30, -0.08), (0.02, 0.06, 0.12), BLACK if c != BLACK else GLASS)),
+        *front(
+            box((0.305, 0, -0.38), (0.02, 0.20, 0.24), BROWN if c != BROWN else BLACK),
+            *pair(box((0.435, 0.30, -0.08), (0.02, 0.06, 0.12), BLACK if c != BLACK else GLASS)),
+        ),
     ], scale=0.85, lift=0.15)  # fmt: skip
 
 

@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from data.errors import UserError
+from data.toybox.grammar import build
+from data.toybox.raycast import render
+from data.toybox.split import HELD_OUT
+from metrics.janus import janus, janus_cameras, read_rule
+from metrics.toybox_truth import toy_of
+from metrics.true_views import TrueViews, fronted_toy
+
+PROMPTS = [text for text in HELD_OUT if fronted_toy(text)][::4]
+CAMERAS = janus_cameras(64)
+
+
+def views(prompt: str, *fronts: int) -> torch.Tensor:
+    return render(build(toy_of(prompt), fronts=fronts), CAMERAS)[..., :3]
+
+
+def test_views_of_the_true_toy_are_front_within_45_degrees():
+    off = torch.rad2deg(torch.remainder(CAMERAS.azimuth + torch.pi, 2 * torch.pi) - torch.pi).abs()
+    for prompt in PROMPTS:
+        assert torch.equal(TrueViews().p_front(views(prompt, 0), prompt) > 0.5, off < 44), prompt
+
+
+@pytest.mark.parametrize(("fronts", "is_janus"), [((0,), False), ((0, 180), True), ((0, 90, 180, 270), True)])
+def test_true_toys_are_not_janus_and_toys_with_more_fronts_are(fronts, is_janus):
+    rule = read_rule("true_views")
+    for prompt in PROMPTS:
+        assert janus(views(prompt, *fronts), prompt, TrueViews(), rule).is_janus == is_janus, prompt
+
+
+@pytest.mark.parametrize("prompt", ["a delicious hamburger", "a purple mushroom"])
+def test_prompts_about_no_toy_with_a_front_are_refused(prompt):
+    assert fronted_toy(prompt) is None
+    with pytest.raises(UserError, match="no toy with a front"):
+        TrueViews().p_front(torch.zeros(1, 8, 8, 3), prompt)
