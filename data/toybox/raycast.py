@@ -19,11 +19,13 @@ SKY, KEY = 0.22, 0.18  # shade = 1 - SKY - KEY + SKY * n_z + KEY * max(0, n . LI
 LIGHT = np.array([0.8, 0.0, 0.6])
 
 
-def render(parts: Sequence[Part], cameras: Cameras, supersampling: int = 2) -> Float[Tensor, "b h w 4"]:
-    """Colours composited over the grey background, and coverage as the fourth channel."""
+def render(
+    parts: Sequence[Part], cameras: Cameras, supersampling: int = 2, light: np.ndarray = LIGHT
+) -> Float[Tensor, "b h w 4"]:
+    """Colours composited over the grey background, and coverage as the fourth channel. light: unit vector to it."""
     image = np.empty((len(cameras), cameras.height, cameras.width, 4), dtype=np.float32)
     color = np.array([p.color for p in parts], dtype=np.float32)
-    _render(*_views(cameras), *_solids(parts), color, LIGHT.astype(np.float32), supersampling, image)
+    _render(*_views(cameras), *_solids(parts), color, light.astype(np.float32), supersampling, image)
     return torch.from_numpy(image)
 
 
