@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import AutoTokenizer, CLIPModel
@@ -39,7 +40,7 @@ class Clip:
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"clip.path={path}: transformers cannot read it ({reason}); give a whole CLIP") from error
         if found["missing_keys"]:

@@ -24,6 +24,7 @@ from systems.caption_pairs import CaptionPairs
 from systems.dataloader import steps_loader
 from systems.learning_rate import warm_cosine
 from systems.mini_clip import save_clip
+from systems.muon import MuonWithAdamW, split_matrices
 from systems.rng import step_generator
 from systems.toy_pictures import kept_pictures
 
@@ -35,7 +36,7 @@ class TrainClip(pl.LightningModule):
     are nearly so.
 
     n_objects: rendered before the first step, by so many `workers` (processes), and kept at cache_path.
-    batch_size: pictures; the views of an object stay together.
+    batch_size: pictures; the views of an object stay together. muon_rate: of the matrices, see systems/muon.py.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class TrainClip(pl.LightningModule):
         n_near_misses: NonNegativeInt = 2,
         batch_size: PositiveInt = 128,
         learning_rate: PositiveFloat = 1e-3,
+        muon_rate: PositiveFloat = 5e-3,
         weight_decay: NonNegativeFloat = 0.05,
         warmup_steps: PositiveInt = 100,
         max_steps: PositiveInt = 2500,
@@ -64,7 +66,7 @@ class TrainClip(pl.LightningModule):
         self.preprocess = Preprocessing(resize=None, crop=None)
         self.out, self.cache_path = Path(out), Path(cache_path)
         self.n_objects, self.n_near_misses, self.batch_size = n_objects, n_near_misses, batch_size
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.learning_rate, self.muon_rate, self.weight_decay = learning_rate, muon_rate, weight_decay
         self.warmup_steps, self.max_steps, self.ema_decay = warmup_steps, max_steps, ema_decay
         self.workers, self.seed = workers, seed
 
@@ -102,9 +104,8 @@ class TrainClip(pl.LightningModule):
         get_ema_multi_avg_fn(decay)(list(self.average.parameters()), list(self.clip.parameters()), 0)
 
     def configure_optimizers(self):
-        optimizer = torch.optim.AdamW(
-            self.clip.parameters(), lr=self.learning_rate, betas=(0.9, 0.98), weight_decay=self.weight_decay
-        )
+        matrices, others = split_matrices(self.clip)
+        optimizer = MuonWithAdamW(matrices, others, self.muon_rate, self.learning_rate, self.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(self.warmup_steps, self.max_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
