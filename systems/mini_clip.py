@@ -21,14 +21,14 @@ from systems.mini_networks import save_half
 
 SPECIAL = ("<pad>", "<start>", "<unknown>", "<end>")
 PAD, START, UNKNOWN, END = range(4)  # END is not 2: of such a config, transformers pools the greatest token instead
-LENGTH = 32  # tokens; the longest caption has 24
+LENGTH = 32  # tokens; captions have at most 24
 
 
 def new_clip(
     image_size: int = 64,
     patch: int = 8,
     width: int = 192,
-    layers: int = 6,
+    layers: int = 4,
     text_width: int = 128,
     text_layers: int = 2,
     shared: int = 128,
