@@ -78,8 +78,10 @@ class ClipReport(Callback):
     """Every so many steps saves the averaged weights, reads them back and measures them; at the end of a run, too, and
     then writes metrics.json. blur: of the second measurement, pixels."""
 
-    def __init__(self, every: PositiveInt = 500, blur: NonNegativeFloat = 1.5) -> None:
-        self.every, self.blur = every, blur
+    def __init__(
+        self, every: PositiveInt = 500, blur: NonNegativeFloat = 1.5, captions: Sequence[str] = HELD_OUT
+    ) -> None:
+        self.every, self.blur, self.captions = every, blur, captions
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
@@ -104,4 +106,4 @@ class ClipReport(Callback):
         assert isinstance(pl_module, TrainClip)
         pl_module.save()
         clip = Clip(str(pl_module.out), str(pl_module.device))
-        return measure(clip), measure(clip, blur=self.blur)
+        return measure(clip, self.captions), measure(clip, self.captions, self.blur)

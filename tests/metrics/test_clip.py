@@ -7,9 +7,14 @@ from PIL import Image
 from transformers import CLIPModel
 
 from data.errors import UserError
+from data.samplers import turntable
+from data.toybox.captions import parse
 from metrics.clip import Clip, find_clip
+from metrics.clip_score import score
 from metrics.preprocessing import CLIP_MEAN, CLIP_STD, Preprocessing
 from metrics.text_image import TextImageModel
+from metrics.toybox_truth import true_views
+from metrics.views import ClipViews
 from systems.mini_clip import new_clip, new_clip_tokenizer, save_clip
 
 
@@ -92,3 +97,13 @@ def test_damaged_weights_are_told(folder, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"no tensors")
     with pytest.raises(UserError, match=r"clip\.path=.*transformers cannot read it"):
         Clip(str(tmp_path))
+
+
+def test_the_shipped_one_tells_front_from_back_and_toys_by_their_colours():
+    clip = Clip("assets/mini_clip")
+    prompt = "a red dog wearing a blue hat"  # held out of its training
+    images, _ = true_views(parse(prompt), turntable(4, 64))
+    p_front = ClipViews(clip).p_front(images, prompt)
+    assert p_front.argmax() == 0 and p_front[0] > 0.5 > p_front[2]
+    candidates = [prompt, "a red dog wearing a green hat", "a green dog wearing a blue hat", "a red dog"]
+    assert score(clip, images, [prompt] * 4, candidates).retrieved.all()
