@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -15,7 +16,7 @@ from data.samplers import CameraSampler
 from data.toybox.body import draw_style
 from data.toybox.captions import draw_caption
 from data.toybox.grammar import KINDS, Toy, build
-from data.toybox.raycast import BACKGROUND, render
+from data.toybox.raycast import BACKGROUND, LIGHT, render
 from data.toybox.split import draw_training_toy
 
 
@@ -40,6 +41,7 @@ class ToyViews:
     """Draws toys of the first `n_kinds` kinds, never a held-out combination, and `n_view` pictures of each.
 
     colorful: the share of the objects that stand before a random colour, which their captions mention.
+    relit: the share that is lit from any side, not from the front: whoever learns from them can't tell the front by it.
     """
 
     def __init__(
@@ -49,26 +51,38 @@ class ToyViews:
         n_kinds: PositiveInt = 12,
         variation: NonNegativeFloat = 0.06,
         colorful: Fraction = 0.5,
+        relit: Fraction = 0.0,
     ) -> None:
-        self.sampler, self.n_view, self.variation, self.colorful = sampler, n_view, variation, colorful
+        self.sampler, self.n_view, self.variation = sampler, n_view, variation
+        self.colorful, self.relit = colorful, relit
         self.kinds: Sequence[str] = list(KINDS)[:n_kinds]
 
     @property
     def settings(self) -> tuple[object, ...]:
-        return self.kinds, self.variation, self.colorful, self.sampler
+        return self.kinds, self.variation, self.colorful, self.relit, self.sampler
 
     def draw(self, n_objects: int, rng: torch.Generator) -> ToyBatch:
         cameras = self.sampler.draw(n_objects * self.n_view, rng)
         toys = [draw_training_toy(rng, self.kinds) for _ in range(n_objects)]
         views = [slice(i * self.n_view, (i + 1) * self.n_view) for i in range(n_objects)]
         images = [
-            render(build(toy, draw_style(rng, self.variation)), cameras[view])
-            for toy, view in zip(toys, views, strict=True)
+            render(build(toy, draw_style(rng, self.variation)), cameras[view], light=light)
+            for toy, view, light in zip(toys, views, self._lights(n_objects, rng), strict=True)
         ]
         colorful = torch.rand(n_objects, generator=rng) < self.colorful
         background = torch.rand(n_objects, 3, generator=rng)
         background = torch.where(colorful[:, None], background, BACKGROUND).repeat_interleave(self.n_view, dim=0)
         return ToyBatch(toys, colorful, before(torch.cat(images), background), cameras)
+
+    def _lights(self, n_objects: int, rng: torch.Generator) -> list[np.ndarray]:
+        """Draws nothing where all are lit from the front."""
+        if not self.relit:
+            return [LIGHT] * n_objects
+        is_turned = torch.rand(n_objects, generator=rng) < self.relit
+        turn = (is_turned * torch.rand(n_objects, generator=rng) * 2 * torch.pi).double().numpy()
+        x, y, z = LIGHT
+        cos, sin = np.cos(turn), np.sin(turn)
+        return list(np.stack([x * cos - y * sin, x * sin + y * cos, np.full(n_objects, z)], axis=1))
 
 
 def before(views: Float[Tensor, "b h w 4"], background: Float[Tensor, "b 3"]) -> Float[Tensor, "b h w 3"]:

@@ -13,7 +13,8 @@ from torch.nn.functional import interpolate, max_pool2d, pad
 from data.directions import FRONT, direction
 from data.errors import UserError
 from data.toybox.grammar import ONE_FRONT, Toy, build, has_front
-from data.toybox.raycast import render
+from data.toybox.parts import turn_about_z
+from data.toybox.raycast import LIGHT, render
 from metrics.janus import janus_cameras
 from metrics.toybox_truth import toy_of
 
@@ -60,7 +61,8 @@ class Truth:
 @lru_cache(maxsize=4)
 def _truth(toy: Toy, size: int) -> Truth:
     cameras = janus_cameras(size)
-    draw = lambda light, fronts: _coarse(render(build(toy, fronts=fronts), cameras, light_azimuth=light)[..., :3])
+    toward = lambda azimuth: turn_about_z(azimuth) @ LIGHT
+    draw = lambda light, fronts: _coarse(render(build(toy, fronts=fronts), cameras, light=toward(light))[..., :3])
     views, faceless = torch.stack([draw(light, ONE_FRONT) for light in LIGHTS]), draw(LIGHTS[0], ())
     ahead = cameras.azimuth == 0
     differs = ((views[0] - faceless)[ahead].abs() > VISIBLE).any(dim=1).any(dim=0)

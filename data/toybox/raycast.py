@@ -12,7 +12,7 @@ from torch import Tensor
 
 from data.cameras import Cameras
 from data.jit import cached_njit
-from data.toybox.parts import BOX, ELLIPSOID, Part, turn_about_z
+from data.toybox.parts import BOX, ELLIPSOID, Part
 
 BACKGROUND = 0.5
 SKY, KEY = 0.22, 0.18  # shade = 1 - SKY - KEY + SKY * n_z + KEY * max(0, n . LIGHT)
@@ -20,15 +20,11 @@ LIGHT = np.array([0.8, 0.0, 0.6])
 
 
 def render(
-    parts: Sequence[Part], cameras: Cameras, supersampling: int = 2, light_azimuth: int = 0
+    parts: Sequence[Part], cameras: Cameras, supersampling: int = 2, light: np.ndarray = LIGHT
 ) -> Float[Tensor, "b h w 4"]:
-    """Colours composited over the grey background, and coverage as the fourth channel.
-
-    light_azimuth: degrees; the light of all training pictures comes from the front.
-    """
+    """Colours composited over the grey background, and coverage as the fourth channel. light: unit vector to it."""
     image = np.empty((len(cameras), cameras.height, cameras.width, 4), dtype=np.float32)
     color = np.array([p.color for p in parts], dtype=np.float32)
-    light = turn_about_z(light_azimuth) @ LIGHT
     _render(*_views(cameras), *_solids(parts), color, light.astype(np.float32), supersampling, image)
     return torch.from_numpy(image)
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -8,7 +9,7 @@ from data.toybox.body import Style, draw_style
 from data.toybox.captions import FILLERS, VOCABULARY, caption, draw_caption, known_words, parse
 from data.toybox.grammar import COLORS, CREATURES, KINDS, Toy, Worn, build, draw_toy
 from data.toybox.parts import BOX, FRUSTUM, Part, ball, box, frustum
-from data.toybox.raycast import BACKGROUND, render, visible_surface
+from data.toybox.raycast import BACKGROUND, LIGHT, render, visible_surface
 from data.toybox.split import HELD_OUT, draw_training_toy, is_held_out
 from data.words import words_of
 
@@ -181,3 +182,21 @@ def test_the_visible_surface_of_solids_is_where_their_equations_say():
     points, normals = visible_surface(solids[1:], turntable(4, 32))
     torch.testing.assert_close((points * normals).sum(dim=1), torch.full((len(points),), 0.25), atol=1e-5, rtol=0)
     assert set(normals.abs().flatten().round(decimals=4).tolist()) == {0.0, 1.0}
+
+
+def test_toys_lit_from_any_side_are_the_same_toys_seen_from_the_same_places():
+    draw = lambda relit: ToyViews(Orbit(size=16), n_view=1, relit=relit).draw(24, torch.Generator().manual_seed(0))
+    usual, turned = draw(0.0), draw(1.0)
+    assert usual.toys == turned.toys and torch.equal(usual.cameras.c2w, turned.cameras.c2w)
+    assert not torch.equal(usual.images, turned.images)
+
+
+def test_light_from_behind_shines_on_the_back():
+    ring = turntable(2, 33, elevation=0.0)
+    behind = np.array([-LIGHT[0], LIGHT[1], LIGHT[2]])
+    grey = [ball((0, 0, 0), 0.3, (0.8, 0.8, 0.8))]
+    front, back = render(grey, ring)[:, 16, 16, 0]
+    assert front > back + 0.05
+    torch.testing.assert_close(
+        render(grey, ring, light=behind)[:, 16, 16, 0], torch.stack([back, front]), atol=1e-3, rtol=0
+    )
