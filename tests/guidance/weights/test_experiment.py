@@ -61,6 +61,6 @@ def test_mvdream_rasterises_and_is_refined(metrics, prior_folder, tmp_path: Path
     seen = metrics("mvdream", prior_folder(), SIZES, scene=SURFACE)
     assert seen["loss/guidance"] > 0 and seen["loss/normal_consistency"] > 0
     (run,) = (tmp_path / "mvdream").iterdir()
-    tiny = ["geometry.resolution=8", "data.size=16"]
+    tiny = ["geometry.resolution=8", "data.size=16", "job.likeness.steps=3", "job.likeness.size=16"]
     seen = metrics("mvdream_refine", prior_folder(), f"init_from={run}", scene=tiny)
     assert seen["steps"] == 5 and seen["loss/laplacian"] > 0
