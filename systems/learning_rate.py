@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from data.errors import UserError
 
@@ -18,6 +20,14 @@ def warm_cosine(warmup_steps: int, max_steps: int, floor: float = 0.01) -> Calla
         return min(1.0, (step + 1) / warmup_steps) * (floor + (1 - floor) * cosine)
 
     return factor
+
+
+def warmed_up(
+    optimizer: Optimizer, warmup_steps: int, max_steps: int
+) -> tuple[list[Optimizer], list[dict[str, object]]]:
+    """The optimiser with `warm_cosine`, taken a step at a time, as Lightning wants both."""
+    schedule = LambdaLR(optimizer, warm_cosine(warmup_steps, max_steps))
+    return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
 def parameter_groups(

@@ -20,7 +20,7 @@ from guidance.diffusion import draw_noise
 from metrics.ground_truth import psnr
 from systems.ahead import draw_pictures, drawn_ahead
 from systems.dataloader import steps_loader
-from systems.learning_rate import warm_cosine
+from systems.learning_rate import warmed_up
 from systems.mini_networks import save_half
 from systems.rng import step_generator
 
@@ -81,8 +81,7 @@ class TrainAutoencoder(pl.LightningModule):
 
     def configure_optimizers(self):
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(self.warmup_steps, self.max_steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return warmed_up(optimizer, self.warmup_steps, self.max_steps)
 
     def train_dataloader(self) -> DataLoader:
         return steps_loader(self.max_steps)

@@ -22,7 +22,7 @@ from metrics.preprocessing import Preprocessing
 from systems.augmentation import Augmentation
 from systems.caption_pairs import CaptionPairs
 from systems.dataloader import steps_loader
-from systems.learning_rate import warm_cosine
+from systems.learning_rate import warmed_up
 from systems.mini_clip import save_clip
 from systems.muon import MuonWithAdamW, split_matrices
 from systems.rng import step_generator
@@ -106,8 +106,7 @@ class TrainClip(pl.LightningModule):
     def configure_optimizers(self):
         matrices, others = split_matrices(self.clip)
         optimizer = MuonWithAdamW(matrices, others, self.muon_rate, self.learning_rate, self.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(self.warmup_steps, self.max_steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return warmed_up(optimizer, self.warmup_steps, self.max_steps)
 
     def train_dataloader(self) -> DataLoader:
         return steps_loader(self.max_steps)

@@ -28,7 +28,7 @@ from guidance.multiview import set_view_count
 from guidance.tokenizer import WordTokenizer, append
 from systems.dataloader import steps_loader
 from systems.latent_cache import LatentBatch, LatentCache, cached
-from systems.learning_rate import warm_cosine
+from systems.learning_rate import warmed_up
 from systems.mini_networks import save_half
 from systems.rng import step_generator
 
@@ -164,8 +164,7 @@ class TrainPrior(pl.LightningModule):
     def configure_optimizers(self):
         parameters = self.denoiser.parameters()
         optimizer = torch.optim.AdamW(parameters, lr=self.learning_rate, betas=(0.9, 0.98), weight_decay=1e-2)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(self.warmup_steps, self.max_steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return warmed_up(optimizer, self.warmup_steps, self.max_steps)
 
     def train_dataloader(self) -> DataLoader:
         return steps_loader(self.max_steps)

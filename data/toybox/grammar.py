@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from data.toybox import accessories, creatures, parts, things, vehicles
+from data.toybox import accessories, birds, creatures, parts, things, vehicles
 from data.toybox.body import Body, Style
 from data.toybox.parts import Part, Vector
 
@@ -33,7 +33,7 @@ Kind = Callable[[Vector, Style], Body]
 KINDS: Mapping[str, tuple[Kind, str]] = {  # kind -> (body, the colour it has when a caption names none)
     "dog": (creatures.dog, "brown"),
     "car": (vehicles.car, "red"),
-    "duck": (creatures.duck, "yellow"),
+    "duck": (birds.duck, "yellow"),
     "house": (things.house, "white"),
     "elephant": (creatures.elephant, "blue"),
     "snowman": (creatures.snowman, "white"),
@@ -41,7 +41,7 @@ KINDS: Mapping[str, tuple[Kind, str]] = {  # kind -> (body, the colour it has wh
     "robot": (creatures.robot, "green"),
     "cat": (creatures.cat, "orange"),
     "mushroom": (things.mushroom, "red"),
-    "penguin": (creatures.penguin, "black"),
+    "penguin": (birds.penguin, "black"),
     "bear": (creatures.bear, "brown"),
     "pig": (creatures.pig, "pink"),
     "rabbit": (creatures.rabbit, "white"),
@@ -50,7 +50,7 @@ KINDS: Mapping[str, tuple[Kind, str]] = {  # kind -> (body, the colour it has wh
     "boat": (vehicles.boat, "blue"),
     "airplane": (vehicles.airplane, "white"),
     "frog": (creatures.frog, "green"),
-    "owl": (creatures.owl, "brown"),
+    "owl": (birds.owl, "brown"),
     "truck": (vehicles.truck, "red"),
     "table": (things.table, "brown"),
     "bed": (things.bed, "blue"),
@@ -70,7 +70,8 @@ ACCESSORIES: Mapping[str, Callable[[Body, Vector], list[Part]]] = {
     "backpack": accessories.backpack,
     "crown": accessories.crown,
 }
-CREATURES = frozenset(kind for kind, (build_kind, _) in KINDS.items() if build_kind.__module__ == creatures.__name__)
+ANIMATE = (creatures.__name__, birds.__name__)
+CREATURES = frozenset(kind for kind, (build_kind, _) in KINDS.items() if build_kind.__module__ in ANIMATE)
 
 
 @dataclass(frozen=True)
