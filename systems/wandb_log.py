@@ -5,6 +5,7 @@ from __future__ import annotations
 import netrc
 import os
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pytorch_lightning.loggers import WandbLogger
@@ -26,6 +27,16 @@ class WandbLog(WandbLogger):
             save_dir=str(folder.path),
             offline=not _logged_in(),
         )
+
+    def show(
+        self, metrics: Mapping[str, str | int | float], pictures: Sequence[Path], video: Path | None = None
+    ) -> None:
+        """What a run ends with: numbers in its summary, pictures by the names of their files."""
+        self.experiment.summary.update(dict(metrics))
+        for picture in pictures:
+            self.log_image(picture.stem, [str(picture)])
+        if video:
+            self.log_video(video.stem, [str(video)])
 
     def finalize(self, status: str) -> None:
         super().finalize(status)
