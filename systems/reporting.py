@@ -100,7 +100,7 @@ class Report(Callback):
         write_page(folder, metrics, asset)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLog):
-                logger.show(metrics, [folder / "views.png"], folder / "turntable.mp4")
+                logger.show(metrics, {"views": folder / "views.png"}, folder / "turntable.mp4")
         write_whole(folder / "metrics.json", metrics)
         if empty:
             again = f"experiment=export run={folder} export.threshold=VALUE looks for another surface in this run"

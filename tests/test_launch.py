@@ -25,7 +25,16 @@ ABOUT_A_FOLDER = {  # and its key
     "mvdream_refine": "init_from",
     "render_assets": "assets",
 }
-WHOLE = {"job", "system", "network", "budget", "experiment", "field", "rendering"}  # chosen by others, all at once
+WHOLE = {
+    "evaluation",
+    "job",
+    "system",
+    "network",
+    "budget",
+    "experiment",
+    "field",
+    "rendering",
+}  # chosen by others, all at once
 CHOICES = sorted(
     f"{file.parent.name}={file.stem}"
     for file in (ROOT / "conf").glob("*/*.yaml")
