@@ -13,7 +13,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """What it says is added to the log. Ctrl-C on a terminal does not reach it: who started it tells it to stop, once."""
+    """What it says is added to the log. Ctrl-C does not reach it: who started it tells it to stop, once."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as said:
         return subprocess.Popen(

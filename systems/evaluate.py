@@ -149,15 +149,13 @@ class Evaluate:
     def shown(self, prompt: str, seed: int, setting: str, found: Mapping[Run, Values]) -> Shown | None:
         """The renders of a run; the true toy, where the prompt is about one."""
         if setting == "truth":
-            toy = toy_of(prompt)
-            return (
-                Shown(to_bytes(torch.cat(list(true_views(toy, turntable(N_VIEWS, SIZE))[0]), dim=1))) if toy else None
-            )
+            truth = true_row(prompt)
+            return None if truth is None else Shown(truth)
         run = next(run for run in self.runs if (run.prompt, run.seed, run.setting) == (prompt, seed, setting))
         if run not in found:
             return None
         said = ", ".join(f"{name} {Figure(float(found[run][name]))}" for name in self.measures if name in found[run])
-        return Shown(renders(run.folder), said)
+        return Shown(row_of(run.folder), said)
 
 
 def share(prompts: Sequence[str], shard: str) -> list[str]:
@@ -170,12 +168,18 @@ def share(prompts: Sequence[str], shard: str) -> list[str]:
     return list(prompts[int(index) :: int(count)])
 
 
-def renders(folder: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """The upper row of views.png, small; below it is the mesh."""
+def true_row(prompt: str, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"] | None:
+    """The toy that the prompt means, as a run's views.png shows its object; None if it means none."""
+    toy = toy_of(prompt)
+    return to_bytes(torch.cat(list(true_views(toy, turntable(N_VIEWS, size))[0]), dim=1)) if toy else None
+
+
+def row_of(folder: Path, row: int = 0, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"]:
+    """Of a run's views.png, small; 0: the renders, 1: below them, the mesh."""
     views = Image.open(folder / "views.png").convert("RGB")
-    size = views.width // N_VIEWS
-    row = views.crop((0, 0, views.width, size)).resize((N_VIEWS * SIZE, SIZE), Image.Resampling.BOX)
-    return np.asarray(row)
+    large = views.width // N_VIEWS
+    part = views.crop((0, row * large, views.width, (row + 1) * large))
+    return np.asarray(part.resize((N_VIEWS * size, size), Image.Resampling.BOX))
 
 
 def _plain(row: Mapping[str, Figure | str]) -> dict[str, float]:

@@ -71,7 +71,7 @@ class Report(Callback):
             images = list(frames(pl_module.look, self._around(4, self.size // 2)))
             write_row(path, images)
             if trainer.global_step < pl_module.max_steps:  # then they are asked at the end
-                pl_module.log_dict(self.judges.on_the_way(pl_module, images))
+                self._tell(trainer, pl_module, self.judges.on_the_way(pl_module, images))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """metrics.json comes last: its presence says that the run is finished. A scene without a surface has failed,
@@ -105,6 +105,12 @@ class Report(Callback):
         if empty:
             again = f"experiment=export run={folder} export.threshold=VALUE looks for another surface in this run"
             raise EmptySurfaceError(f"there is no mesh in {folder}: {empty}; {again}")
+
+    def _tell(self, trainer: Trainer, system: TextTo3D, scores: dict[str, float]) -> None:
+        """For metrics.csv, and at once for W&B, to which Lightning would send them at multiples of its own."""
+        system.log_dict(scores, logger=False)
+        for logger in trainer.loggers:
+            logger.log_metrics(scores, trainer.global_step - 1)
 
     def _around(self, n: int, size: int) -> Cameras:
         return turntable(n, size, self.elevation, self.fov, distance=self.distance)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 import torch
 from jaxtyping import Float
 from pytorch_lightning import Trainer
+from pytorch_lightning.loggers.logger import DummyLogger
 from torch import Tensor
 
 from metrics.text_image import UnknownWordsError
@@ -45,6 +46,17 @@ class MeanSquare:
         return (a - b).square().mean(dim=(1, 2, 3))
 
 
+class Sent(DummyLogger):
+    """What W&B would get."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores: dict[int, float] = {}
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        self.scores |= {step: metrics["clip_score"]} if "clip_score" in metrics else {}
+
+
 def grey(*levels: int) -> list[np.ndarray]:
     return [np.full((4, 4, 3), level, dtype=np.uint8) for level in levels]
 
@@ -76,10 +88,13 @@ def test_scores_stand_in_the_table_at_each_report_and_in_metrics_at_the_end(
     (tmp_path / "config.yaml").touch()
     exporter = Exporter(resolution=8, texture_size=16)
     report = Report(exporter, 2, 16, n_frames=8, n_views=4, judges=Judges(Brightness, KnownFronts(), MeanSquare))
-    make_trainer(Progress(), Checkpoint(), report).fit(make_system())
+    trainer, sent = make_trainer(Progress(), Checkpoint(), report), Sent()
+    trainer.loggers = [sent]
+    trainer.fit(make_system())
     with (tmp_path / "metrics.csv").open() as table:
         scores = {int(row["step"]): row["clip_score"] for row in csv.DictReader(table) if row["clip_score"]}
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert list(scores) == [2, 4] and all(20 < float(score) < 80 for score in scores.values())
     assert metrics["clip_model"] == "brightness" and metrics["mean_square_of_8_views"] >= 0
+    assert sent.scores == {step - 1: pytest.approx(float(score)) for step, score in scores.items()}
     assert metrics["clip_score"] != pytest.approx(float(scores[4])) and "janus" not in metrics
