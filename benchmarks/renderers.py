@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.toybox.split import HELD_OUT
-from systems.evaluate import row_of, true_row
+from systems.gallery import row_of, true_row
 from systems.run_folder import slug
 
 WAYS = {

@@ -12,16 +12,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
-from PIL import Image
 
 from data.errors import FailedError, UserError
 from data.ranges import Seed
-from data.samplers import turntable
-from metrics.toybox_truth import toy_of, true_views
-from systems.gallery import Shown, write_gallery
+from systems.gallery import N_VIEWS, SIZE, Shown, row_of, true_row, write_gallery
 from systems.overrides import quoted
-from systems.pictures import to_bytes, write_rows
+from systems.pictures import write_rows
 from systems.prompt_list import prompt_list
 from systems.provenance import provenance, write_whole
 from systems.run_folder import RunFolder
@@ -30,7 +26,6 @@ from systems.tables import Figure, Table, mean_of, rate_of
 from systems.wandb_log import WandbLog
 
 log = logging.getLogger(__name__)
-N_VIEWS, SIZE = 8, 64  # of a run's views.png, and pixels of each on the page
 RATES = ("janus", "faceless")
 Values = dict[str, str | int | float]
 
@@ -166,20 +161,6 @@ def share(prompts: Sequence[str], shard: str) -> list[str]:
     if not (index.isdecimal() and count.isdecimal() and int(index) < int(count) <= len(prompts)):
         raise UserError(f"job.shard={shard}: say 0/4 for the first of four, up to 3/4; no more than there are prompts")
     return list(prompts[int(index) :: int(count)])
-
-
-def true_row(prompt: str, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"] | None:
-    """The toy that the prompt means, as a run's views.png shows its object; None if it means none."""
-    toy = toy_of(prompt)
-    return to_bytes(torch.cat(list(true_views(toy, turntable(N_VIEWS, size))[0]), dim=1)) if toy else None
-
-
-def row_of(folder: Path, row: int = 0, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"]:
-    """Of a run's views.png, small; 0: the renders, 1: below them, the mesh."""
-    views = Image.open(folder / "views.png").convert("RGB")
-    large = views.width // N_VIEWS
-    part = views.crop((0, row * large, views.width, (row + 1) * large))
-    return np.asarray(part.resize((N_VIEWS * size, size), Image.Resampling.BOX))
 
 
 def _plain(row: Mapping[str, Figure | str]) -> dict[str, float]:

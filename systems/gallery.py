@@ -11,19 +11,38 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 from PIL import Image
 
+from data.samplers import turntable
+from metrics.toybox_truth import toy_of, true_views
+from systems.pictures import to_bytes
 from systems.tables import Table
 
 TEMPLATE = Path(__file__).with_name("gallery.html")
 QUALITY = 85
+N_VIEWS, SIZE = 8, 64  # of a run's views.png, and pixels of each here
 
 
 @dataclass(frozen=True)
 class Shown:
     picture: UInt8[np.ndarray, "h w 3"]
     caption: str = ""
+
+
+def true_row(prompt: str, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"] | None:
+    """The toy that the prompt means, as a run's views.png shows its object; None if it means none."""
+    toy = toy_of(prompt)
+    return to_bytes(torch.cat(list(true_views(toy, turntable(N_VIEWS, size))[0]), dim=1)) if toy else None
+
+
+def row_of(folder: Path, row: int = 0, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"]:
+    """Of a run's views.png, small; 0: the renders, 1: below them, the mesh."""
+    views = Image.open(folder / "views.png").convert("RGB")
+    large = views.width // N_VIEWS
+    part = views.crop((0, row * large, views.width, (row + 1) * large))
+    return np.asarray(part.resize((N_VIEWS * size, size), Image.Resampling.BOX))
 
 
 def write_gallery(
