@@ -19,6 +19,8 @@ from metrics.true_views import TrueViews, fronted_toy
 from metrics.views import ClipViews
 from systems.truth import Viewable
 
+CALIBRATE = "python -m benchmarks.janus --classifier FOLDER --out FILE makes one"
+
 
 @dataclass(frozen=True)
 class Counter:
@@ -52,6 +54,8 @@ class ToldFronts:
 
     def __init__(self, clip: Callable[[], TextImageModel], calibration: str | None = None) -> None:
         self._load, self.calibration = clip, calibration
+        if calibration and not Path(calibration).is_file():
+            raise UserError(f"metric.fronts.calibration={calibration}: there is no such file; {CALIBRATE}")
 
     @cached_property
     def views(self) -> ClipViews:
@@ -68,8 +72,7 @@ class ToldFronts:
             return None
         file = Path(self.calibration) if self.calibration else rule_file(model.name)
         if not file.is_file():
-            way_out = "python -m benchmarks.janus --classifier FOLDER --out FILE makes one"
-            raise UserError(f"metric.fronts.calibration: there is no {file}; {way_out}")
+            raise UserError(f"metric.fronts.calibration: there is no {file}; {CALIBRATE}")
         return Counter(model.name, self.views, read_rule(file))
 
 

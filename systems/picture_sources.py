@@ -110,10 +110,12 @@ class FromFolder:
     """
 
     def __init__(self, path: str, size: PositiveInt = 256) -> None:
-        self.pictures = CaptionedPictures(path, size, "reference.path")
+        self.pictures = CaptionedPictures(path, size, "metric.reference.path")
 
     def draw(self, captions: Sequence[str], folder: RunFolder, checkpoint: Path | None) -> Drawn:
         chosen = range(min(len(captions), len(self.pictures)))
         if len(chosen) < 3:
-            raise UserError(f"reference.path={self.pictures.path} holds {len(chosen)} pictures; a set has 3 or more")
+            raise UserError(
+                f"metric.reference.path={self.pictures.path} holds {len(chosen)} pictures; a set has 3 or more"
+            )
         return Drawn(torch.stack([self.pictures[i].image for i in chosen])[:, None])

@@ -81,7 +81,7 @@ class ScorePictures:
         reference = self.reference.draw(self.captions, folder, checkpoint).images
         if reference.shape[2:4] != drawn.images.shape[2:4]:
             sizes = [f"{one.shape[2]} x {one.shape[3]}" for one in (reference, drawn.images)]
-            raise UserError(f"job.reference.size: its pictures have {sizes[0]} pixels, the others {sizes[1]}")
+            raise UserError(f"metric.reference.size: its pictures have {sizes[0]} pixels, the others {sizes[1]}")
         seen = see_once(self.features, reference, self.cache_dir)
         log.info("Comparing with %d objects ...", len(seen))
         return compare(see_all(self.features, drawn.images), seen).named() | {"reference": len(seen)}

@@ -111,7 +111,7 @@ def test_what_was_interrupted_goes_on_with_the_pictures_that_are_there(scored: S
 
 
 def test_a_reference_of_another_size_is_refused(scored: Scored, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"job.reference.size: its pictures have 8 x 8 pixels, the others 4 x 4"):
+    with pytest.raises(UserError, match=r"metric.reference.size: its pictures have 8 x 8 pixels, the others 4 x 4"):
         scored(echo(tmp_path), reference=FromToybox(size=8), n_captions=3)
 
 
