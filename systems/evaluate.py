@@ -129,7 +129,7 @@ class Evaluate:
             own = [values for run, values in found.items() if run.setting == setting]
             rows[setting] = {"runs": str(len(own))}
             for name in self.measures:
-                if values := [float(one[name]) for one in own if name in one]:
+                if values := [value for one in own if (value := _number(one, name)) is not None]:
                     rows[setting][name] = rate_of(values) if name in RATES else mean_of(values)
         return Table(("runs", *self.measures), rows, "setting")
 
@@ -149,7 +149,8 @@ class Evaluate:
         run = next(run for run in self.runs if (run.prompt, run.seed, run.setting) == (prompt, seed, setting))
         if run not in found:
             return None
-        said = ", ".join(f"{name} {Figure(float(found[run][name]))}" for name in self.measures if name in found[run])
+        numbers = {name: _number(found[run], name) for name in self.measures}
+        said = ", ".join(f"{name} {Figure(value)}" for name, value in numbers.items() if value is not None)
         return Shown(row_of(run.folder), said)
 
 
@@ -161,6 +162,12 @@ def share(prompts: Sequence[str], shard: str) -> list[str]:
     if not (index.isdecimal() and count.isdecimal() and int(index) < int(count) <= len(prompts)):
         raise UserError(f"job.shard={shard}: say 0/4 for the first of four, up to 3/4; no more than there are prompts")
     return list(prompts[int(index) :: int(count)])
+
+
+def _number(values: Values, name: str) -> float | None:
+    """None for what a run did not measure, or what is no number."""
+    value = values.get(name)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _plain(row: Mapping[str, Figure | str]) -> dict[str, float]:
