@@ -63,8 +63,8 @@ def _png(image: UInt8[Tensor, "h w 4"]) -> bytes:
 
 
 class Shards:
-    """The objects of one split, read when they are asked for. path: a folder of shards, or of the run that made them, or
-    of several such runs: an object is then there once of each, in another light and from other heights.
+    """The objects of one split, read when they are asked for. path: a folder of shards, or of the run that made them,
+    or of several such runs: an object is then there once of each, in another light and from other heights.
 
     key: under which the user named the path.
     """

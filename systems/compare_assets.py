@@ -44,7 +44,7 @@ class Compared:
     split: str
     score: GroundTruthScore
     autoencoder_psnr: float  # of the truth, encoded and decoded: what no sample can surpass
-    row: UInt8[np.ndarray, "h w 3"]  # caption, samples, truth
+    row: UInt8[np.ndarray, "y x 3"]  # caption, samples, truth
 
 
 class CompareAssets:
@@ -72,7 +72,9 @@ class CompareAssets:
         compared = self.compare()
         write_row(folder.path / "samples.png", [sheet(compared)])
         for one in compared:
-            log.info("%s (%s): PSNR %.1f dB, IoU %.3f", one.caption, one.split, one.score.psnr, one.score.silhouette_iou)
+            log.info(
+                "%s (%s): PSNR %.1f dB, IoU %.3f", one.caption, one.split, one.score.psnr, one.score.silhouette_iou
+            )
         objects = [
             {"caption": c.caption, "split": c.split, **asdict(c.score), "autoencoder_psnr": c.autoencoder_psnr}
             for c in compared
@@ -158,7 +160,7 @@ def mean_scores(compared: Sequence[Compared]) -> dict[str, dict[str, float]]:
 
 def labelled(
     label: str, samples: Float[Tensor, "v h w 3"], truth: Float[Tensor, "v h w 3"]
-) -> UInt8[np.ndarray, "h w 3"]:
+) -> UInt8[np.ndarray, "y x 3"]:
     """The samples, then the truth, under a line of text."""
     gap = torch.ones(samples.shape[1], GAP, 3)
     pictures = to_bytes(torch.cat([*samples, gap, *truth, gap], dim=1))
@@ -167,7 +169,7 @@ def labelled(
     return np.concatenate([np.array(line), pictures])
 
 
-def sheet(compared: Sequence[Compared]) -> UInt8[np.ndarray, "h w 3"]:
+def sheet(compared: Sequence[Compared]) -> UInt8[np.ndarray, "y x 3"]:
     rows = [one.row for one in compared]
     rows += [np.full_like(rows[0], 255)] * (-len(rows) % ABREAST)
     return np.concatenate([np.concatenate(rows[i : i + ABREAST], axis=1) for i in range(0, len(rows), ABREAST)])
