@@ -1,15 +1,16 @@
-"""Draws of later steps, made by other processes while this one trains. They import this module: keep it light."""
+"""Draws that other processes make: of later steps, while this one trains, or on demand. They import this module: keep it
+light."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import numba
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data.views import ViewBatch, Views
 from guidance.tokenizer import WordTokenizer
@@ -57,6 +58,50 @@ def drawn_ahead(draw: Callable[[int], T], steps: range, workers: int) -> Iterato
         prefetch_factor=4 if workers else None,
     )
     return iter(loader)
+
+
+class ObjectsByNumber:
+    """The i-th object is what `views` draws from (seed, i), by so many other processes (0: by this one)."""
+
+    def __init__(self, views: Views, seed: int, workers: int) -> None:
+        self._asked = _Asked()
+        self._loader = DataLoader(
+            _Objects(views, seed),
+            batch_size=None,
+            sampler=self._asked,
+            collate_fn=_unchanged,
+            num_workers=workers,
+            multiprocessing_context="spawn" if workers else None,
+            worker_init_fn=_one_thread if workers else None,
+            prefetch_factor=4 if workers else None,
+            persistent_workers=workers > 0,
+            generator=torch.Generator(),  # it draws from torch's own, else
+        )
+
+    def draw(self, index: Sequence[int]) -> list[ViewBatch]:
+        self._asked.index = index
+        return list(self._loader)
+
+
+class _Objects(Dataset):
+    def __init__(self, views: Views, seed: int) -> None:
+        self.views, self.seed = views, seed
+
+    def __getitem__(self, index: int) -> ViewBatch:
+        return self.views.draw(1, step_generator(self.seed, index))
+
+
+class _Asked(Sampler[int]):
+    """Tells the loader, in this process, what the others shall draw next."""
+
+    def __init__(self) -> None:
+        self.index: Sequence[int] = ()
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.index)
+
+    def __len__(self) -> int:
+        return len(self.index)
 
 
 def _unchanged(drawn: T) -> T:

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,7 +21,8 @@ from guidance.tokenizer import WordTokenizer
 from systems.ahead import draw_described, drawn_ahead
 
 N_CAPTIONS = 8  # of each object
-CHUNK = 16  # objects encoded together
+CHUNK = 16  # objects drawn together
+ENCODED_TOGETHER = 64  # pictures
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,19 @@ class LatentBatch:
     camera: Float[Tensor, "b 16"]
     azimuth: Float[Tensor, "b"]  # radians
     ids: Int[Tensor, "b l"]  # the caption's words
+
+
+@runtime_checkable
+class Latents(Protocol):
+    """What a training draws from. A draw depends on its generator alone."""
+
+    def draw_objects(self, n_objects: int, rng: torch.Generator) -> LatentBatch:
+        """All views of random objects, view fastest; one caption per object."""
+        ...
+
+    def draw_pictures(self, is_frontal: Bool[Tensor, "b"], rng: torch.Generator) -> LatentBatch:
+        """Single views of random objects, from the front (within 45 degrees) or from anywhere."""
+        ...
 
 
 class LatentCache:
@@ -54,7 +69,7 @@ class LatentCache:
 
     def draw_objects(self, n_objects: int, rng: torch.Generator) -> LatentBatch:
         """All views of random objects, view fastest; one caption per object."""
-        index = _integers(len(self.latents), n_objects, rng)
+        index = integers(len(self.latents), n_objects, rng)
         ids = self._captions(index, rng).repeat_interleave(self.latents.shape[1], dim=0)
         flat = lambda x: x[index].flatten(0, 1)
         return LatentBatch(flat(self.latents).float(), flat(self.camera), flat(self.azimuth), ids)
@@ -62,8 +77,8 @@ class LatentCache:
     def draw_pictures(self, is_frontal: Bool[Tensor, "b"], rng: torch.Generator) -> LatentBatch:
         """Single views of random objects, from the front (within 45 degrees) or from anywhere."""
         n_images = len(is_frontal)
-        index = _integers(len(self.latents), n_images, rng)
-        view = _integers(self.latents.shape[1], n_images, rng)
+        index = integers(len(self.latents), n_images, rng)
+        view = integers(self.latents.shape[1], n_images, rng)
         view = torch.where(is_frontal, self.frontal[index], view)
         seen = index, view
         return LatentBatch(
@@ -71,25 +86,31 @@ class LatentCache:
         )
 
     def _captions(self, index: Int[Tensor, "n"], rng: torch.Generator) -> Int[Tensor, "n l"]:
-        return self.ids[index, _integers(self.ids.shape[1], len(index), rng)].long()
+        return self.ids[index, integers(self.ids.shape[1], len(index), rng)].long()
 
 
-def _integers(high: int, count: int, rng: torch.Generator) -> Int[Tensor, "n"]:
+def integers(high: int, count: int, rng: torch.Generator) -> Int[Tensor, "n"]:
     return torch.randint(high, (count,), generator=rng, device=rng.device)
 
 
 @torch.no_grad()
+def encoded(autoencoder: Autoencoder, images: Float[Tensor, "b h w 3"]) -> Float[Tensor, "b c y x"]:
+    """Standardised latents, in float16, where the autoencoder is."""
+    device = autoencoder.mean.device
+    with torch.autocast(device.type, torch.bfloat16):
+        pieces = [autoencoder.encode(piece.to(device)).half() for piece in images.split(ENCODED_TOGETHER)]
+    return torch.cat(pieces)
+
+
 def build_cache(
     views: Views, autoencoder: Autoencoder, tokenizer: WordTokenizer, n_objects: int, seed: int, workers: int = 0
 ) -> LatentCache:
     """Renders, encodes and describes; the objects depend on the seed alone."""
-    device = autoencoder.mean.device
     chunks = range(math.ceil(n_objects / CHUNK))
     drawn = drawn_ahead(partial(draw_described, views, tokenizer, CHUNK, N_CAPTIONS, seed), chunks, workers)
     latents, camera, azimuth, ids = [], [], [], []
     for batch, words in track(drawn, total=len(chunks), description="Encoding objects", transient=True):
-        with torch.autocast(device.type, torch.bfloat16):
-            latents.append(autoencoder.encode(batch.images.to(device)).half().cpu())
+        latents.append(encoded(autoencoder, batch.images).cpu())
         camera.append(condition(batch.cameras))
         azimuth.append(batch.cameras.azimuth)
         ids.append(words.short())
