@@ -52,9 +52,9 @@ class LatentCache:
         """What the cache is made of, by the names of the constructor."""
         return {"latents": self.latents, "camera": self.camera, "azimuth": self.azimuth, "ids": self.ids}
 
-    def draw_objects(self, n_objects: int, rng: torch.Generator) -> LatentBatch:
-        """All views of random objects, view fastest; one caption per object."""
-        index = _integers(len(self.latents), n_objects, rng)
+    def draw_objects(self, n_objects: int, rng: torch.Generator, among: int | None = None) -> LatentBatch:
+        """All views of random objects, view fastest; one caption per object. among: the first so many; None: all."""
+        index = _integers(min(among or len(self.latents), len(self.latents)), n_objects, rng)
         ids = self._captions(index, rng).repeat_interleave(self.latents.shape[1], dim=0)
         flat = lambda x: x[index].flatten(0, 1)
         return LatentBatch(flat(self.latents).float(), flat(self.camera), flat(self.azimuth), ids)

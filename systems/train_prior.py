@@ -12,7 +12,6 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import mse_loss
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from transformers import CLIPTextModel
@@ -23,29 +22,15 @@ from data.toybox.captions import VIEW
 from data.views import Views
 from guidance.autoencoder import Autoencoder
 from guidance.camera_unet import CameraUNet
-from guidance.diffusion import alpha_sigma, draw_noise
-from guidance.multiview import set_view_count
+from guidance.diffusion import draw_noise
 from guidance.tokenizer import WordTokenizer, append
+from guidance.weights.prior_weights import NoiseSchedule
 from systems.dataloader import steps_loader
+from systems.denoiser import Denoiser, Noised, denoising_loss
 from systems.latent_cache import LatentBatch, LatentCache, cached
 from systems.learning_rate import warmed_up
 from systems.mini_networks import save_half
 from systems.rng import step_generator
-
-
-class Denoiser(torch.nn.Module):
-    """What is trained, and what the weights are averaged of."""
-
-    def __init__(self, unet: CameraUNet, text_encoder: CLIPTextModel) -> None:
-        super().__init__()
-        self.unet, self.text_encoder = unet, text_encoder
-
-    def forward(
-        self, noisy: Float[Tensor, "b c y x"], t: Tensor, ids: Tensor, camera: Float[Tensor, "b 16"] | None
-    ) -> Float[Tensor, "b c y x"]:
-        """The network's own prediction, v."""
-        text = self.text_encoder(ids).last_hidden_state
-        return self.unet(noisy, t, text, class_labels=camera).sample
 
 
 @dataclass
@@ -54,12 +39,14 @@ class Mixture:
 
     said: the share of the pictures whose captions say from which side they look, ", back view": from anywhere.
     frontal: the share of the others that show the front.
+    n_multi_view: so many objects alone are ever seen from all around; None: all. Pictures are of all.
     """
 
     n_view: PositiveInt = 4
     picture_share: Fraction = 0.3
     frontal: Fraction = 0.8
     said: Fraction = 0.0
+    n_multi_view: PositiveInt | None = None
 
     def choose(self, rng: torch.Generator) -> int:
         """How many views attend to each other in a step."""
@@ -70,7 +57,7 @@ class Mixture:
     ) -> LatentBatch:
         """side_words: the tokens that a caption may end in, for each of data.directions.DIRECTIONS."""
         if n_view > 1:
-            return cache.draw_objects(n_images // n_view, rng)
+            return cache.draw_objects(n_images // n_view, rng, self.n_multi_view)
         draw = lambda: torch.rand(n_images, generator=rng, device=rng.device)
         said = draw() < self.said
         seen = cache.draw_pictures((draw() < self.frontal) & ~said, rng)
@@ -125,6 +112,10 @@ class TrainPrior(pl.LightningModule):
         self.register_buffer("alphas_cumprod", scheduler.alphas_cumprod, persistent=False)
 
     @property
+    def schedule(self) -> NoiseSchedule:
+        return NoiseSchedule(self.alphas_cumprod, self.scheduler.config.prediction_type)
+
+    @property
     def n_view(self) -> int:
         """Of the prior that comes out: 1 if only pictures are trained on."""
         return 1 if self.mixture.picture_share >= 1 else self.mixture.n_view
@@ -143,16 +134,13 @@ class TrainPrior(pl.LightningModule):
         n_view = self.mixture.choose(step_generator(self.seed, -1 - self.global_step))  # not the stream of the draws
         rng = step_generator(self.seed, self.global_step, self.device)
         seen = self.mixture.draw(self.cache, self.batch_size, n_view, self.side_words, rng)
-        set_view_count(self.denoiser.unet, n_view)
         groups = self.batch_size // n_view
         t = torch.randint(len(self.alphas_cumprod), (groups,), generator=rng, device=rng.device)
-        alpha, sigma = alpha_sigma(self.alphas_cumprod, t.repeat_interleave(n_view))
         dropped = torch.rand(groups, 1, generator=rng, device=rng.device) < self.caption_dropout
         ids = torch.where(dropped.repeat_interleave(n_view, dim=0), self.no_words, seen.ids)
-        noise, latents = draw_noise(seen.latents, rng), seen.latents
-        camera = seen.camera if n_view > 1 else None
-        v = self.denoiser(alpha * latents + sigma * noise, t.repeat_interleave(n_view), ids, camera)
-        loss = mse_loss(v.float(), alpha * noise - sigma * latents)
+        noise, camera = draw_noise(seen.latents, rng), seen.camera if n_view > 1 else None
+        drawn = Noised(seen.latents, noise, t.repeat_interleave(n_view), ids, camera, n_view)
+        loss = denoising_loss(self.denoiser, drawn, self.schedule)
         self.log("loss/multi_view" if n_view > 1 else "loss/picture", loss, prog_bar=True)
         return loss
 
