@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 from transformers import CLIPTextModel
 
+from data.errors import UserError
 from guidance.camera_unet import CameraUNet
 from guidance.diffusion import alpha_sigma
 from guidance.multiview import set_view_count
@@ -29,6 +32,29 @@ class Denoiser(torch.nn.Module):
         """The network's own prediction: v, or the noise."""
         text = self.text_encoder(ids).last_hidden_state
         return self.unet(noisy, t, text, class_labels=camera).sample
+
+    def camera_parameters(self) -> Iterator[torch.nn.Parameter]:
+        """Those that the 2D mode does not come to."""
+        embedding = self.unet.class_embedding
+        return iter(()) if embedding is None else embedding.parameters()
+
+
+def freeze(denoiser: Denoiser, beginnings: Sequence[str]) -> None:
+    """Parameters whose names begin so are not trained; UserError if there is none, or if nothing is left."""
+    names = [name for name, _ in denoiser.named_parameters()]
+    for beginning in beginnings:
+        if not any(name.startswith(beginning) for name in names):
+            raise UserError(f"system.frozen={beginning}: no parameter's name begins so; say unet or text_encoder")
+    for name, parameter in denoiser.named_parameters():
+        parameter.requires_grad_(not name.startswith(tuple(beginnings)))
+    if not any(parameter.requires_grad for parameter in denoiser.parameters()):
+        raise UserError(f"system.frozen={', '.join(beginnings)}: nothing is left to train; freeze less")
+
+
+def averaged(denoiser: Denoiser) -> Denoiser:
+    """A copy of what is trained, to average its weights in; what is frozen, it shares."""
+    shared: dict[int, object] = {id(one): one for one in denoiser.parameters() if not one.requires_grad}
+    return copy.deepcopy(denoiser, shared).requires_grad_(False)
 
 
 @dataclass(frozen=True)

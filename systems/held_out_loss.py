@@ -13,6 +13,7 @@ from data.ranges import PositiveInt
 from data.views import Views
 from guidance.autoencoder import Autoencoder
 from guidance.diffusion import draw_noise
+from systems.dataloader import ends_step
 from systems.denoiser import Noised, denoising_loss
 from systems.latent_cache import LatentBatch, LatentCache, build_cache
 from systems.rng import step_generator
@@ -44,6 +45,8 @@ class HeldOutLoss(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, TrainPrior)
+        if not trainer.is_global_zero:
+            return
         autoencoder = Autoencoder(pl_module.autoencoder[0])
         strangers = build_cache(self.views, autoencoder, pl_module.tokenizer, self.n_objects, SEED)
         rng = step_generator(SEED, 0, pl_module.device)
@@ -55,6 +58,8 @@ class HeldOutLoss(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         step = trainer.global_step
+        if not trainer.is_global_zero or not ends_step(trainer, batch_idx):
+            return
         if step % self.every and step not in (1, trainer.max_steps):
             return
         assert isinstance(pl_module, TrainPrior)
