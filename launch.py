@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from data.errors import FailedError, UserError
 from systems.check import check_command_line, tidy
+from systems.processes import is_first, starts_others
 from systems.run_folder import FinishedError, Interrupted, RunFolder
 from systems.starting import take_over
 
@@ -33,7 +34,8 @@ def launch(config: DictConfig) -> None:
     try:
         codes.append(outcome(config))
     except (Interrupted, KeyboardInterrupt) as stop:
-        print(stop if isinstance(stop, Interrupted) else "Interrupted.", flush=True)
+        if is_first(config):
+            print(stop if isinstance(stop, Interrupted) else "Interrupted.", flush=True)
         sys.exit(INTERRUPTED)
     stopwatch.restart()
 
@@ -62,7 +64,11 @@ def outcome(config: DictConfig) -> int:
 
 def run(config: DictConfig) -> None:
     take_over(config)
+    if HydraConfig.get().mode == RunMode.MULTIRUN and starts_others(config):
+        raise UserError("--multirun with several trainer.devices: start it with torchrun, or leave out --multirun")
     folder: RunFolder = instantiate(config.folder)
+    if not is_first(config):
+        return _run_job(config, folder, folder.plan(config))
     checkpoint = folder.open(config, HydraConfig.get().overrides.task)
     try:
         _run_job(config, folder, checkpoint)

@@ -25,6 +25,7 @@ from guidance.prior_folder import MissingPriorError
 from systems import schema
 from systems.overrides import key_of, parse, quoted
 from systems.parts import check_parts
+from systems.processes import is_first
 from systems.prompt_file import name_prompts
 from systems.run_folder import FinishedError, RunFolder
 from systems.schema import Value
@@ -179,12 +180,10 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
         except MissingPriorError as error:
             raise UserError(f"{error}; {_way_to('prior.path')}") from None
     folder: RunFolder = instantiate(config.folder)
-    try:
+    with suppress(*[FinishedError] * skip_finished):
         folder.plan(config)
-    except FinishedError:
-        if not skip_finished:
-            raise
-    folder.check_writable()
+    if is_first(config):
+        folder.check_writable()
 
 
 def _way_to(key: str) -> str:

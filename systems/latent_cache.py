@@ -37,8 +37,8 @@ class LatentBatch:
 class Latents(Protocol):
     """What a training draws from. A draw depends on its generator alone."""
 
-    def draw_objects(self, n_objects: int, rng: torch.Generator) -> LatentBatch:
-        """All views of random objects, view fastest; one caption per object."""
+    def draw_objects(self, n_objects: int, rng: torch.Generator, among: int | None = None) -> LatentBatch:
+        """All views of random objects, view fastest; one caption per object. among: the first so many; None: all."""
         ...
 
     def draw_pictures(self, is_frontal: Bool[Tensor, "b"], rng: torch.Generator) -> LatentBatch:
@@ -67,15 +67,13 @@ class LatentCache:
         """What the cache is made of, by the names of the constructor."""
         return {"latents": self.latents, "camera": self.camera, "azimuth": self.azimuth, "ids": self.ids}
 
-    def draw_objects(self, n_objects: int, rng: torch.Generator) -> LatentBatch:
-        """All views of random objects, view fastest; one caption per object."""
-        index = integers(len(self.latents), n_objects, rng)
+    def draw_objects(self, n_objects: int, rng: torch.Generator, among: int | None = None) -> LatentBatch:
+        index = integers(min(among or len(self.latents), len(self.latents)), n_objects, rng)
         ids = self._captions(index, rng).repeat_interleave(self.latents.shape[1], dim=0)
         flat = lambda x: x[index].flatten(0, 1)
         return LatentBatch(flat(self.latents).float(), flat(self.camera), flat(self.azimuth), ids)
 
     def draw_pictures(self, is_frontal: Bool[Tensor, "b"], rng: torch.Generator) -> LatentBatch:
-        """Single views of random objects, from the front (within 45 degrees) or from anywhere."""
         n_images = len(is_frontal)
         index = integers(len(self.latents), n_images, rng)
         view = integers(self.latents.shape[1], n_images, rng)

@@ -32,6 +32,7 @@ CHOICES = sorted(
     if file.parent.name not in WHOLE and file != ROOT / "conf" / "trainer" / "prior.yaml"
 )
 WITH = {  # what a choice makes sense with
+    "row": ["experiment=table1"],
     "shape": ["renderer=dmtet"],
     "shape=mesh": ["renderer=dmtet", "shape.path=mine.glb"],
     "renderer=texture": ["geometry.path=mine.glb"],
