@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +65,27 @@ class CaptionedPictures:
 
     def __getitem__(self, index: int) -> CaptionedPicture:
         entry = self.entries[index]
-        try:
+        with self._telling_of(entry):
             image = _square(_read(entry.picture), self.size)
             return CaptionedPicture(image, _caption(entry.caption), entry.source)
+
+    @contextmanager
+    def _telling_of(self, entry: _Entry) -> Iterator[None]:
+        """UserError with the name of what cannot be read."""
+        try:
+            yield
         except (OSError, ValueError, KeyError, SyntaxError, Image.DecompressionBombError) as error:
             raise UserError(f"{self.key}={self.path}: {entry.source} cannot be read ({error}); leave it out") from error
+
+    def caption(self, index: int) -> str:
+        """Without the picture."""
+        with self._telling_of(self.entries[index]):
+            return _caption(self.entries[index].caption)
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """What changes with the files, as far as can be told without reading them."""
+        return self.size, [(one.source, _size(one.picture), str(one.caption)) for one in self.entries]
 
     def _of_folder(self) -> list[_Entry]:
         folder = Path(self.path)
@@ -96,6 +114,10 @@ def _of_tar(tar: Path, key: str) -> list[_Entry]:
     pictures = [next((parts[e] for e in ENDINGS if e in parts), None) for parts in samples]
     captions = [parts.get("txt", parts.get("json")) for parts in samples]
     return [_Entry(p, c) for p, c in zip(pictures, captions, strict=True) if p is not None and c is not None]
+
+
+def _size(file: Path | Member) -> int:
+    return file.stat().st_size if isinstance(file, Path) else file.size
 
 
 def _read(file: Path | Member) -> bytes:

@@ -11,6 +11,7 @@ from data.ranges import PositiveInt
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.sampling import DDIM, Sampler
 from systems.compare_assets import CompareAssets, mean_scores, sheet
+from systems.dataloader import ends_step
 from systems.pictures import write_row
 from systems.train_prior import TrainPrior
 
@@ -28,7 +29,7 @@ class AssetGrid(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, TrainPrior)
-        if trainer.global_step % self.every:
+        if trainer.global_step % self.every or not trainer.is_global_zero or not ends_step(trainer, batch_idx):
             return
         pl_module.save()
         prior = DiffusionPrior(str(pl_module.out), n_view=pl_module.n_view)
@@ -37,4 +38,4 @@ class AssetGrid(Callback):
             compared = job.compare()
         write_row(Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png", [sheet(compared)])
         scores = {f"{split}/{name}": x for split, own in mean_scores(compared).items() for name, x in own.items()}
-        pl_module.log_dict(scores)
+        pl_module.log_dict(scores, rank_zero_only=True)

@@ -23,6 +23,7 @@ from systems.ahead import draw_described, drawn_ahead
 N_CAPTIONS = 8  # of each object
 CHUNK = 16  # objects drawn together
 ENCODED_TOGETHER = 64  # pictures
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,28 @@ class LatentBatch:
     azimuth: Float[Tensor, "b"]  # radians
     ids: Int[Tensor, "b l"]  # the caption's words
 
+    def within(self, count: int, place: slice) -> LatentBatch:
+        """As the part at `place` of a batch of so many, of which the rest is 0."""
+        whole = {name: x.new_zeros(count, *x.shape[1:]) for name, x in vars(self).items()}
+        for name, x in vars(self).items():
+            whole[name][place] = x
+        return LatentBatch(**whole)
+
 
 @runtime_checkable
 class Latents(Protocol):
-    """What a training draws from. A draw depends on its generator alone."""
+    """What a training draws from. A draw depends on its generator alone.
 
-    def draw_objects(self, n_objects: int, rng: torch.Generator, among: int | None = None) -> LatentBatch:
+    wanted: those of the b pictures of a draw, whole objects, that matter to who asks; the others need not be right.
+    """
+
+    def draw_objects(
+        self, n_objects: int, rng: torch.Generator, among: int | None = None, wanted: slice = ALL
+    ) -> LatentBatch:
         """All views of random objects, view fastest; one caption per object. among: the first so many; None: all."""
         ...
 
-    def draw_pictures(self, is_frontal: Bool[Tensor, "b"], rng: torch.Generator) -> LatentBatch:
+    def draw_pictures(self, is_frontal: Bool[Tensor, "b"], rng: torch.Generator, wanted: slice = ALL) -> LatentBatch:
         """Single views of random objects, from the front (within 45 degrees) or from anywhere."""
         ...
 
@@ -67,13 +80,15 @@ class LatentCache:
         """What the cache is made of, by the names of the constructor."""
         return {"latents": self.latents, "camera": self.camera, "azimuth": self.azimuth, "ids": self.ids}
 
-    def draw_objects(self, n_objects: int, rng: torch.Generator, among: int | None = None) -> LatentBatch:
+    def draw_objects(
+        self, n_objects: int, rng: torch.Generator, among: int | None = None, wanted: slice = ALL
+    ) -> LatentBatch:
         index = integers(min(among or len(self.latents), len(self.latents)), n_objects, rng)
         ids = self._captions(index, rng).repeat_interleave(self.latents.shape[1], dim=0)
         flat = lambda x: x[index].flatten(0, 1)
         return LatentBatch(flat(self.latents).float(), flat(self.camera), flat(self.azimuth), ids)
 
-    def draw_pictures(self, is_frontal: Bool[Tensor, "b"], rng: torch.Generator) -> LatentBatch:
+    def draw_pictures(self, is_frontal: Bool[Tensor, "b"], rng: torch.Generator, wanted: slice = ALL) -> LatentBatch:
         n_images = len(is_frontal)
         index = integers(len(self.latents), n_images, rng)
         view = integers(self.latents.shape[1], n_images, rng)
@@ -125,16 +140,17 @@ def cached(
     seed: int,
     workers: int = 0,
 ) -> LatentCache:
-    """The cache at `path` if it is of the same views, words and autoencoder; else a new one, written there."""
+    """The cache at `path` if it is of the same views, words and autoencoder; else a new one, written there. It is where
+    the autoencoder is."""
     origin = fingerprint(views, autoencoder, tokenizer, n_objects, seed)
     if path.exists():
         saved = torch.load(path, weights_only=True)
         if saved.pop("origin") == origin:
-            return LatentCache(**saved)
+            return LatentCache(**saved).to(autoencoder.mean.device)
     cache = build_cache(views, autoencoder, tokenizer, n_objects, seed, workers)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"origin": origin, **cache.tensors()}, path)
-    return cache
+    return cache.to(autoencoder.mean.device)
 
 
 def fingerprint(views: Views, autoencoder: Autoencoder, tokenizer: WordTokenizer, n_objects: int, seed: int) -> str:

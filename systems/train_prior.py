@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ from guidance.tokenizer import WordTokenizer, append
 from guidance.weights.prior_weights import NoiseSchedule
 from systems.dataloader import ends_step, steps_loader
 from systems.denoiser import Denoiser, Noised, averaged, denoising_loss, freeze
-from systems.latent_cache import LatentBatch, LatentCache, cached
+from systems.latent_cache import ALL, LatentBatch, Latents, cached
 from systems.learning_rate import warmed_up
 from systems.mini_networks import save_half
+from systems.picture_latents import PictureSource, WithPictures
 from systems.rng import step_generator
 
 
@@ -55,14 +56,20 @@ class Mixture:
         return 1 if torch.rand((), generator=rng) < self.picture_share else self.n_view
 
     def draw(
-        self, cache: LatentCache, n_images: int, n_view: int, side_words: Int[Tensor, "d k"], rng: torch.Generator
+        self,
+        data: Latents,
+        n_images: int,
+        n_view: int,
+        side_words: Int[Tensor, "d k"],
+        rng: torch.Generator,
+        wanted: slice = ALL,
     ) -> LatentBatch:
         """side_words: the tokens that a caption may end in, for each of data.directions.DIRECTIONS."""
         if n_view > 1:
-            return cache.draw_objects(n_images // n_view, rng, self.n_multi_view)
+            return data.draw_objects(n_images // n_view, rng, self.n_multi_view, wanted)
         draw = lambda: torch.rand(n_images, generator=rng, device=rng.device)
         said = draw() < self.said
-        seen = cache.draw_pictures((draw() < self.frontal) & ~said, rng)
+        seen = data.draw_pictures((draw() < self.frontal) & ~said, rng, wanted)
         side = direction(seen.azimuth, torch.zeros_like(seen.azimuth))
         return replace(seen, ids=torch.where(said[:, None], append(seen.ids, side_words[side]), seen.ids))
 
@@ -77,7 +84,9 @@ class TrainPrior(pl.LightningModule):
     batch_size: images that an optimiser step is about. ema_decay: of the average of the weights, which is what is
     saved; null: the weights themselves. frozen: beginnings of the names of what is not trained, "text_encoder".
     checkpointing: the UNet computes its activations again for the gradient, and does not keep them.
-    workers: processes that render the toys before the first step.
+    source: what opens the training data, once the device is known; pictures: what the 2D steps draw from; null: single
+    views of the objects.
+    workers: processes that render the toys before the first step, or read those of a step.
     compile: by torch.compile; a minute before the first steps, then 1.7 times the speed on a GPU.
     """
 
@@ -103,6 +112,8 @@ class TrainPrior(pl.LightningModule):
         caption_dropout: Fraction = 0.1,
         frozen: Sequence[str] = (),
         checkpointing: bool = False,
+        source: Callable[..., Latents] = cached,
+        pictures: PictureSource | None = None,
         workers: NonNegativeInt = 0,
         compile: bool = False,
         seed: NonNegativeInt = 0,
@@ -115,6 +126,9 @@ class TrainPrior(pl.LightningModule):
         self.tokenizer, self.scheduler, self.views, self.mixture = tokenizer, scheduler, views, mixture
         self.autoencoder = [autoencoder.eval().requires_grad_(False)]  # in a list: frozen, so not in the checkpoint
         self.out, self.cache_path, self.n_objects = Path(out), Path(cache_path), n_objects
+        if pictures is not None and mixture.said > 0:
+            raise UserError(f"system.mixture.said={mixture.said}: nobody knows what side a picture shows; say 0.0")
+        self.source, self.pictures = source, pictures
         self.batch_size, self.learning_rate = batch_size, learning_rate
         self.warmup_steps, self.max_steps = warmup_steps, max_steps
         self.caption_dropout, self.workers, self.seed = caption_dropout, workers, seed
@@ -140,24 +154,30 @@ class TrainPrior(pl.LightningModule):
                 f"system.batch_size={self.batch_size}: {self.n_pieces} processes and pieces share it, in groups of"
                 f" {self.n_view} views; say a multiple of {self.n_view * self.n_pieces}"
             )
-        autoencoder = Autoencoder(self.autoencoder[0].to(self.device))
-        open_cache = lambda: cached(
-            self.cache_path, self.views, autoencoder, self.tokenizer, self.n_objects, self.seed, self.workers
-        )
         if self.trainer.is_global_zero:
-            self.cache = open_cache().to(self.device)
+            self.cache = self._open_data()
         self.trainer.strategy.barrier()
         if not self.trainer.is_global_zero:
-            self.cache = open_cache().to(self.device)
+            self.cache = self._open_data()
         self.no_words = self.tokenizer([""]).to(self.device)
         tails = [self.tokenizer.tokens(f", {name} {VIEW}") for name in DIRECTIONS]
         self.side_words = torch.tensor(tails, device=self.device)
         self.losses: list[Tensor] = []  # of the pieces of the step in progress
 
+    def _open_data(self) -> Latents:
+        autoencoder = Autoencoder(self.autoencoder[0].to(self.device))
+        objects = self.source(
+            self.cache_path, self.views, autoencoder, self.tokenizer, self.n_objects, self.seed, self.workers
+        )
+        if self.pictures is None:
+            return objects
+        return WithPictures(objects, self.pictures(autoencoder, self.tokenizer, self.workers))
+
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
-        drawn = self.draw(self.global_step)
         piece = batch_idx % self.trainer.accumulate_grad_batches
-        share = drawn.share(piece * self.trainer.world_size + self.trainer.global_rank, self.n_pieces)
+        number, size = piece * self.trainer.world_size + self.trainer.global_rank, self.batch_size // self.n_pieces
+        drawn = self.draw(self.global_step, slice(number * size, (number + 1) * size))
+        share = drawn.share(number, self.n_pieces)
         loss = denoising_loss(self.denoiser, share, self.schedule)
         self.losses.append(loss.detach())
         if ends_step(self.trainer, batch_idx):
@@ -167,11 +187,11 @@ class TrainPrior(pl.LightningModule):
         self.unused = [] if drawn.camera is not None else list(self.denoiser.camera_parameters())
         return loss + 0 * sum(parameter.sum() for parameter in self.unused)  # processes exchange the gradients of all
 
-    def draw(self, step: int) -> Noised:
-        """The whole batch of a step."""
+    def draw(self, step: int, wanted: slice = ALL) -> Noised:
+        """The whole batch of a step. wanted: see systems.latent_cache.Latents."""
         n_view = self.mixture.choose(step_generator(self.seed, -1 - step))  # not the stream of the draws
         rng = step_generator(self.seed, step, self.device)
-        seen = self.mixture.draw(self.cache, self.batch_size, n_view, self.side_words, rng)
+        seen = self.mixture.draw(self.cache, self.batch_size, n_view, self.side_words, rng, wanted)
         groups = self.batch_size // n_view
         t = torch.randint(len(self.alphas_cumprod), (groups,), generator=rng, device=rng.device)
         dropped = torch.rand(groups, 1, generator=rng, device=rng.device) < self.caption_dropout

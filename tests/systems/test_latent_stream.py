@@ -88,3 +88,15 @@ def test_other_processes_draw_the_same(autoencoder: Autoencoder, tmp_path: Path,
 
 def test_it_takes_the_place_of_a_cache(views: Views, autoencoder: Autoencoder) -> None:
     assert isinstance(stream(views, autoencoder), Latents)
+
+
+def test_who_wants_a_part_gets_that_part(views: Views, autoencoder: Autoencoder) -> None:
+    source, anywhere = stream(views, autoencoder), torch.zeros(6, dtype=torch.bool)
+    for draw in (
+        lambda wanted: source.draw_objects(3, number(1), wanted=wanted),
+        lambda wanted: source.draw_pictures(anywhere, number(1), wanted),
+    ):
+        whole, part = draw(slice(None)), draw(slice(4, 8))
+        for name in ("latents", "camera", "azimuth", "ids"):
+            assert torch.equal(getattr(part, name)[4:8], getattr(whole, name)[4:8])
+        assert not part.latents[:4].any() and not part.latents[8:].any()
