@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from data.views import ViewBatch, Views
-from guidance.tokenizer import WordTokenizer
+from guidance.tokenizer import Tokenizer
 from systems.rng import step_generator
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ def draw_pictures(views: Views, count: int, seed: int, step: int) -> Float[Tenso
 
 
 def draw_described(
-    views: Views, tokenizer: WordTokenizer, n_objects: int, n_captions: int, seed: int, step: int
+    views: Views, tokenizer: Tokenizer, n_objects: int, n_captions: int, seed: int, step: int
 ) -> tuple[ViewBatch, Int[Tensor, "n k l"]]:
     """Objects, and captions of each."""
     rng = step_generator(seed, step)

@@ -16,7 +16,7 @@ from torch import Tensor
 from data.cameras import condition
 from data.views import Views
 from guidance.autoencoder import Autoencoder
-from guidance.tokenizer import WordTokenizer
+from guidance.tokenizer import Tokenizer
 from systems.ahead import draw_described, drawn_ahead
 
 N_CAPTIONS = 8  # of each object
@@ -80,7 +80,7 @@ def _integers(high: int, count: int, rng: torch.Generator) -> Int[Tensor, "n"]:
 
 @torch.no_grad()
 def build_cache(
-    views: Views, autoencoder: Autoencoder, tokenizer: WordTokenizer, n_objects: int, seed: int, workers: int = 0
+    views: Views, autoencoder: Autoencoder, tokenizer: Tokenizer, n_objects: int, seed: int, workers: int = 0
 ) -> LatentCache:
     """Renders, encodes and describes; the objects depend on the seed alone."""
     device = autoencoder.mean.device
@@ -92,7 +92,7 @@ def build_cache(
             latents.append(autoencoder.encode(batch.images.to(device)).half().cpu())
         camera.append(condition(batch.cameras))
         azimuth.append(batch.cameras.azimuth)
-        ids.append(words.short())
+        ids.append(words.int())
     by_object = lambda x: torch.cat(x).unflatten(0, (-1, views.n_view))[:n_objects]
     return LatentCache(by_object(latents), by_object(camera), by_object(azimuth), torch.cat(ids)[:n_objects])
 
@@ -101,7 +101,7 @@ def cached(
     path: Path,
     views: Views,
     autoencoder: Autoencoder,
-    tokenizer: WordTokenizer,
+    tokenizer: Tokenizer,
     n_objects: int,
     seed: int,
     workers: int = 0,
@@ -118,7 +118,7 @@ def cached(
     return cache
 
 
-def fingerprint(views: Views, autoencoder: Autoencoder, tokenizer: WordTokenizer, n_objects: int, seed: int) -> str:
+def fingerprint(views: Views, autoencoder: Autoencoder, tokenizer: Tokenizer, n_objects: int, seed: int) -> str:
     """Changes with anything that the cache depends on: a hash of a few objects, and of what was asked for."""
     sample = build_cache(views, autoencoder, tokenizer, 2, seed)
     asked = repr((n_objects, seed, *views.settings, tokenizer.words))
