@@ -90,7 +90,8 @@ def _run_job(config: DictConfig, folder: RunFolder, checkpoint: Path | None) -> 
 
 def _silence_lightning() -> None:
     """Its messages are about itself. Once it is imported, because its import sets its own level."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim|torch.utils")
 
 

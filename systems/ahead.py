@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data.views import ViewBatch, Views
-from guidance.tokenizer import WordTokenizer
+from guidance.tokenizer import Tokenizer
 from systems.rng import step_generator
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ def draw_object(views: Views, seed: int, number: int) -> ViewBatch:
 
 
 def draw_described(
-    views: Views, tokenizer: WordTokenizer, n_objects: int, n_captions: int, seed: int, step: int
+    views: Views, tokenizer: Tokenizer, n_objects: int, n_captions: int, seed: int, step: int
 ) -> tuple[ViewBatch, Int[Tensor, "n k l"]]:
     """Objects, and captions of each."""
     rng = step_generator(seed, step)

@@ -17,7 +17,7 @@ from torch import Tensor
 from data.cameras import condition
 from data.views import Views
 from guidance.autoencoder import Autoencoder
-from guidance.tokenizer import WordTokenizer
+from guidance.tokenizer import Tokenizer
 from systems.ahead import draw_described, drawn_ahead
 
 N_CAPTIONS = 8  # of each object
@@ -116,7 +116,7 @@ def encoded(autoencoder: Autoencoder, images: Float[Tensor, "b h w 3"]) -> Float
 
 
 def build_cache(
-    views: Views, autoencoder: Autoencoder, tokenizer: WordTokenizer, n_objects: int, seed: int, workers: int = 0
+    views: Views, autoencoder: Autoencoder, tokenizer: Tokenizer, n_objects: int, seed: int, workers: int = 0
 ) -> LatentCache:
     """Renders, encodes and describes; the objects depend on the seed alone."""
     chunks = range(math.ceil(n_objects / CHUNK))
@@ -126,7 +126,7 @@ def build_cache(
         latents.append(encoded(autoencoder, batch.images).cpu())
         camera.append(condition(batch.cameras))
         azimuth.append(batch.cameras.azimuth)
-        ids.append(words.short())
+        ids.append(words.int())
     by_object = lambda x: torch.cat(x).unflatten(0, (-1, views.n_view))[:n_objects]
     return LatentCache(by_object(latents), by_object(camera), by_object(azimuth), torch.cat(ids)[:n_objects])
 
@@ -135,7 +135,7 @@ def cached(
     path: Path,
     views: Views,
     autoencoder: Autoencoder,
-    tokenizer: WordTokenizer,
+    tokenizer: Tokenizer,
     n_objects: int,
     seed: int,
     workers: int = 0,
@@ -153,7 +153,7 @@ def cached(
     return cache.to(autoencoder.mean.device)
 
 
-def fingerprint(views: Views, autoencoder: Autoencoder, tokenizer: WordTokenizer, n_objects: int, seed: int) -> str:
+def fingerprint(views: Views, autoencoder: Autoencoder, tokenizer: Tokenizer, n_objects: int, seed: int) -> str:
     """Changes with anything that the cache depends on: a hash of a few objects, and of what was asked for."""
     sample = build_cache(views, autoencoder, tokenizer, 2, seed)
     asked = repr((n_objects, seed, *views.settings, tokenizer.words))

@@ -13,7 +13,7 @@ from torch import Tensor
 from data.cameras import Cameras, condition, join
 from data.views import ViewBatch, Views
 from guidance.autoencoder import Autoencoder
-from guidance.tokenizer import WordTokenizer
+from guidance.tokenizer import Tokenizer
 from systems.ahead import OnDemand, draw_object
 from systems.latent_cache import ALL, LatentBatch, encoded, integers
 
@@ -30,7 +30,7 @@ class LatentStream:
         path: Path,
         views: Views,
         autoencoder: Autoencoder,
-        tokenizer: WordTokenizer,
+        tokenizer: Tokenizer,
         n_objects: int,
         seed: int,
         workers: int = 0,

@@ -15,7 +15,7 @@ from data.errors import UserError
 from data.pictures import CaptionedPicture, CaptionedPictures
 from data.ranges import PositiveInt
 from guidance.autoencoder import Autoencoder
-from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, WordTokenizer
+from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, Tokenizer
 from systems.ahead import OnDemand, drawn_ahead
 from systems.latent_cache import ALL, LatentBatch, Latents, encoded, integers
 
@@ -33,7 +33,7 @@ class PictureLatents(Protocol):
 
 @runtime_checkable
 class PictureSource(Protocol):
-    def __call__(self, autoencoder: Autoencoder, tokenizer: WordTokenizer, workers: int = 0) -> PictureLatents:
+    def __call__(self, autoencoder: Autoencoder, tokenizer: Tokenizer, workers: int = 0) -> PictureLatents:
         """Opens them, once it is known where and how they are encoded."""
         ...
 
@@ -71,7 +71,7 @@ class PictureStream:
     """
 
     def __init__(
-        self, pictures: CaptionedPictures, autoencoder: Autoencoder, tokenizer: WordTokenizer, workers: int = 0
+        self, pictures: CaptionedPictures, autoencoder: Autoencoder, tokenizer: Tokenizer, workers: int = 0
     ) -> None:
         self.count, self.autoencoder, self.tokenizer = len(pictures), autoencoder, tokenizer
         self.pictures = OnDemand(pictures.__getitem__, workers)
@@ -89,7 +89,7 @@ class CachedPictures:
     def __init__(self, path: str, cache_path: str, size: PositiveInt = 64) -> None:
         self.pictures, self.cache_path = CaptionedPictures(path, size, KEY), Path(cache_path)
 
-    def __call__(self, autoencoder: Autoencoder, tokenizer: WordTokenizer, workers: int = 0) -> PictureCache:
+    def __call__(self, autoencoder: Autoencoder, tokenizer: Tokenizer, workers: int = 0) -> PictureCache:
         first, _ = _encoded([self.pictures[0]], autoencoder, tokenizer)
         asked = repr((self.pictures.settings, tokenizer.words))
         origin = hashlib.sha256(first.cpu().numpy().tobytes() + asked.encode()).hexdigest()
@@ -98,7 +98,7 @@ class CachedPictures:
             saved = _encode_all(self.pictures, autoencoder, tokenizer, workers)
             self.cache_path.parent.mkdir(parents=True, exist_ok=True)
             torch.save({"origin": origin, **saved}, self.cache_path)
-        check_known(saved["ids"], self.pictures)
+        check_known(saved["ids"], tokenizer, self.pictures)
         device = autoencoder.mean.device
         return PictureCache(saved["latents"].to(device), saved["ids"].to(device))
 
@@ -109,14 +109,14 @@ class StreamedPictures:
     def __init__(self, path: str, size: PositiveInt = 64) -> None:
         self.pictures = CaptionedPictures(path, size, KEY)
 
-    def __call__(self, autoencoder: Autoencoder, tokenizer: WordTokenizer, workers: int = 0) -> PictureStream:
+    def __call__(self, autoencoder: Autoencoder, tokenizer: Tokenizer, workers: int = 0) -> PictureStream:
         some = range(0, len(self.pictures), -(-len(self.pictures) // LOOKED_AT))
-        check_known(tokenizer([self.pictures.caption(i) for i in some]), self.pictures)
+        check_known(tokenizer([self.pictures.caption(i) for i in some]), tokenizer, self.pictures)
         return PictureStream(self.pictures, autoencoder, tokenizer, workers)
 
 
 def _encode_all(
-    pictures: CaptionedPictures, autoencoder: Autoencoder, tokenizer: WordTokenizer, workers: int
+    pictures: CaptionedPictures, autoencoder: Autoencoder, tokenizer: Tokenizer, workers: int
 ) -> dict[str, Tensor]:
     drawn = drawn_ahead(pictures.__getitem__, range(len(pictures)), workers)
     latents, ids, waiting = [], [], list[CaptionedPicture]()
@@ -125,13 +125,13 @@ def _encode_all(
         if len(waiting) == CHUNK or i == len(pictures):
             some, words = _encoded(waiting, autoencoder, tokenizer)
             latents.append(some.cpu())
-            ids.append(words.short())
+            ids.append(words.int())
             waiting = []
     return {"latents": torch.cat(latents), "ids": torch.cat(ids)}
 
 
 def _encoded(
-    pictures: list[CaptionedPicture], autoencoder: Autoencoder, tokenizer: WordTokenizer
+    pictures: list[CaptionedPicture], autoencoder: Autoencoder, tokenizer: Tokenizer
 ) -> tuple[Float[Tensor, "b c y x"], Int[Tensor, "b l"]]:
     images = torch.stack([picture.image for picture in pictures]).float() / 255
     return encoded(autoencoder, images), tokenizer([picture.caption for picture in pictures])
@@ -142,8 +142,10 @@ def _anywhere(latents: Float[Tensor, "b c y x"], ids: Int[Tensor, "b l"]) -> Lat
     return LatentBatch(latents, nowhere, nowhere[:, 0], ids)
 
 
-def check_known(ids: Int[Tensor, "n l"], pictures: CaptionedPictures) -> None:
+def check_known(ids: Int[Tensor, "n l"], tokenizer: Tokenizer, pictures: CaptionedPictures) -> None:
     """UserError if more than half of the words of the captions say nothing to the tokenizer."""
+    if not tokenizer.words:
+        return
     is_word = (ids != PAD) & (ids != BOS) & (ids != EOS)
     known = 1 - int((ids == UNKNOWN).sum()) / max(int(is_word.sum()), 1)
     if known < 0.5:

@@ -25,7 +25,7 @@ from data.views import Views
 from guidance.autoencoder import Autoencoder
 from guidance.camera_unet import CameraUNet
 from guidance.diffusion import draw_noise
-from guidance.tokenizer import WordTokenizer, append
+from guidance.tokenizer import Tokenizer, append
 from guidance.weights.prior_weights import NoiseSchedule
 from systems.dataloader import ends_step, steps_loader
 from systems.denoiser import Denoiser, Noised, averaged, denoising_loss, freeze
@@ -96,7 +96,7 @@ class TrainPrior(pl.LightningModule):
         self,
         unet: CameraUNet,
         text_encoder: CLIPTextModel,
-        tokenizer: WordTokenizer,
+        tokenizer: Tokenizer,
         scheduler: DDIMScheduler,
         autoencoder: AutoencoderKL,
         views: Views,
@@ -106,6 +106,7 @@ class TrainPrior(pl.LightningModule):
         n_objects: PositiveInt = 6000,
         batch_size: PositiveInt = 32,
         learning_rate: PositiveFloat = 9e-4,
+        betas: tuple[Fraction, Fraction] = (0.9, 0.98),
         warmup_steps: PositiveInt = 200,
         max_steps: PositiveInt = 6500,
         ema_decay: Fraction | None = 0.998,
@@ -129,7 +130,7 @@ class TrainPrior(pl.LightningModule):
         if pictures is not None and mixture.said > 0:
             raise UserError(f"system.mixture.said={mixture.said}: nobody knows what side a picture shows; say 0.0")
         self.source, self.pictures = source, pictures
-        self.batch_size, self.learning_rate = batch_size, learning_rate
+        self.batch_size, self.learning_rate, self.betas = batch_size, learning_rate, betas
         self.warmup_steps, self.max_steps = warmup_steps, max_steps
         self.caption_dropout, self.workers, self.seed = caption_dropout, workers, seed
         if checkpointing:
@@ -214,7 +215,7 @@ class TrainPrior(pl.LightningModule):
 
     def configure_optimizers(self):
         parameters = [parameter for parameter in self.denoiser.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, lr=self.learning_rate, betas=(0.9, 0.98), weight_decay=1e-2)
+        optimizer = torch.optim.AdamW(parameters, lr=self.learning_rate, betas=self.betas, weight_decay=1e-2)
         return warmed_up(optimizer, self.warmup_steps, self.max_steps)
 
     def train_dataloader(self) -> DataLoader:
