@@ -50,8 +50,7 @@ class ShardViews:
 
     @property
     def settings(self) -> tuple[object, ...]:
-        members = [(name, [(m.offset, m.size) for m in parts.values()]) for name, parts in self.shards.objects]
-        return members, self.n_view, self.size, self.colorful, self.shards.split
+        return self.shards.samples.fingerprint, self.n_view, self.size, self.colorful, self.shards.split
 
     def draw(self, n_objects: int, rng: torch.Generator) -> ShardBatch:
         index = torch.randint(len(self.shards), (n_objects,), generator=rng).tolist()

@@ -21,7 +21,7 @@ from torch import Tensor
 from data.cameras import Cameras
 from data.captioned_assets import TRAIN
 from data.errors import UserError
-from data.tars import Member, read_samples
+from data.tars import Member, Samples
 
 LARGEST_SIDE = 4096  # pixels
 DETAILS = "json"
@@ -77,18 +77,21 @@ class Shards:
             raise UserError(
                 f"{key}={path} holds no {split}-*.tar: say the folder that experiment=render_assets has written"
             )
-        self.objects = [(name, parts) for file in files for name, parts in read_samples(file, key).items()]
-        if not self.objects:
+        self.samples = Samples(files, key)
+        if not len(self.samples):
             raise UserError(f"{key}={path}: its {split}-*.tar hold no object; its failed.jsonl may say why")
 
     def __len__(self) -> int:
-        return len(self.objects)
+        return len(self.samples)
 
     def __getitem__(self, index: int) -> SeenObject:
         return self.see(index, range(self.n_views(index)))
 
+    def name(self, index: int) -> str:
+        return self.samples.names[index]
+
     def n_views(self, index: int) -> int:
-        return len(self.objects[index][1]) - 1
+        return len(self.samples.endings(index)) - 1
 
     def captions(self, index: int) -> list[str]:
         """Without the pictures."""
@@ -101,16 +104,16 @@ class Shards:
 
     def see(self, index: int, views: Sequence[int]) -> SeenObject:
         """Only some views of an object."""
-        name, parts = self.objects[index]
+        parts = self.samples[index]
         with self._telling_of(index):
             details = self._details(index)
             cameras = _cameras(details)[torch.tensor(list(views), dtype=torch.long)]
             images = torch.stack([_picture(parts[f"{view}.png"], cameras) for view in views])
             described = details["captions"], details["split"], details["source"], details["licence"]
-        return SeenObject(name, images, cameras, *described)
+        return SeenObject(self.name(index), images, cameras, *described)
 
     def _details(self, index: int) -> dict:
-        details = json.loads(self.objects[index][1][DETAILS].read())
+        details = json.loads(self.samples[index][DETAILS].read())
         if details["split"] != self.split:
             raise ValueError(f"it is of the split {details['split']}")
         return details
@@ -121,8 +124,7 @@ class Shards:
         try:
             yield
         except (KeyError, ValueError, TypeError, IndexError, OSError, Image.DecompressionBombError) as error:
-            name, parts = self.objects[index]
-            place = f"{name} in {next(iter(parts.values())).tar}"
+            place = f"{self.name(index)} in {self.samples.tar(index)}"
             raise UserError(f"{self.key}={self.path}: {place} is damaged ({error!r}); render it again") from error
 
 

@@ -20,7 +20,7 @@ def asset_tokenizer(path: str, n_kinds: PositiveInt = 32, min_count: PositiveInt
     times in captions of the shards' training split. All others, and those of held-out objects, stay unknown.
     """
     shards = Shards(path, key="shards")
-    captions = {shards.objects[i][0]: shards.captions(i) for i in range(len(shards))}
+    captions = {shards.name(i): shards.captions(i) for i in range(len(shards))}
     counts = Counter(word for said in captions.values() for text in said for word in words_of(text))
     said = sorted(word for word, count in counts.items() if count >= min_count)
     toys = [word for word in known_words(list(KINDS)[:n_kinds]) if word not in SAID_OF_VIEWS]

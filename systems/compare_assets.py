@@ -130,7 +130,7 @@ class CompareAssets:
         """Objects from the whole list, each with the first of its captions of which the prior knows all words."""
         chosen = []
         for split, shards in self.shards.items():
-            once = {name: index for index, (name, _) in enumerate(shards.objects)}  # several runs may have rendered it
+            once = {shards.name(index): index for index in range(len(shards))}  # several runs may have rendered it
             known = [(text, split, i) for i in once.values() for text in self._known(shards.captions(i))[:1]]
             count = min(n_objects, len(known))
             chosen += [known[i * len(known) // count] for i in range(count)]
