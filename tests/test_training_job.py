@@ -23,14 +23,19 @@ TIMES = {"seconds", "images_per_second"}
 
 
 @pytest.fixture(scope="module")
-def command(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[str]]:
-    """(run folder, overrides) -> a training of twelve steps, half of them on pictures."""
-    tiny = tmp_path_factory.mktemp("tiny")
-    save_half(new_unet((16, 16), text_width=16, heads=2), tiny / "unet")
-    save_half(new_text_encoder(16, 1, 2), tiny / "text_encoder")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    save_half(new_unet((16, 16), text_width=16, heads=2), folder / "unet")
+    save_half(new_text_encoder(16, 1, 2), folder / "text_encoder")
     vae = new_autoencoder((8, 8, 8))
     vae.register_to_config(latents_mean=[0.0] * 4, latents_std=[1.0] * 4)
-    save_half(vae, tiny / "vae")
+    save_half(vae, folder / "vae")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def command(tiny: Path) -> Callable[..., list[str]]:
+    """(run folder, overrides) -> a training of twelve steps, half of them on pictures."""
     networks = [f"system.{part}.path={tiny}" for part in ("unet", "text_encoder", "autoencoder")]
     data = [f"system.cache_path={tiny / 'latents.pt'}", "system.n_objects=16", "system.mixture.picture_share=0.5"]
     small = [
@@ -82,19 +87,17 @@ def test_a_training_says_how_it_went(undisturbed) -> None:
     assert metrics["held_out/loss"] == found[-1]["held_out/loss"]
 
 
-def test_two_processes_train_as_one(command, undisturbed, tmp_path: Path) -> None:
+def test_two_processes_train_as_one(command, tiny, undisturbed, tmp_path: Path) -> None:
+    """But for rounding, which Adam enlarges where a gradient is small."""
     run(command(tmp_path, "trainer.devices=2", "trainer.strategy=ddp"))
     for one, two in zip(rows(undisturbed), rows(tmp_path), strict=True):
         assert one == pytest.approx(two, rel=1e-5)
+    start = load_file(tiny / "unet" / "diffusion_pytorch_model.safetensors")
     alone, shared = weights(undisturbed), weights(tmp_path)
-    for name, tensor in alone.items():  # Adam divides by the size of a gradient: noise in a small one is a large step
-        torch.testing.assert_close(
-            shared[name], tensor, rtol=1e-3, atol=2e-5, msg=lambda text, at=name: f"{at}: {text}"
-        )
-    whole, parts = (
-        load_file(path / "prior" / "unet" / "diffusion_pytorch_model.safetensors") for path in (undisturbed, tmp_path)
-    )
-    assert all(torch.allclose(whole[name], parts[name], atol=1e-3) for name in whole)
+    flat = lambda tensors: torch.cat([tensors[name].float().flatten() for name in start])
+    for whose in ("denoiser", "average"):
+        ends = [flat({name: found[f"{whose}.unet.{name}"] for name in start}) for found in (alone, shared)]
+        assert (ends[0] - ends[1]).norm() < 1e-2 * (ends[0] - flat(start)).norm()
 
 
 def test_a_killed_training_resumes_to_the_same_losses(command, undisturbed, tmp_path: Path) -> None:
