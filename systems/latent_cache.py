@@ -108,11 +108,10 @@ def integers(high: int, count: int, rng: torch.Generator) -> Int[Tensor, "n"]:
 
 @torch.no_grad()
 def encoded(autoencoder: Autoencoder, images: Float[Tensor, "b h w 3"]) -> Float[Tensor, "b c y x"]:
-    """Standardised latents, in float16, where the autoencoder is."""
+    """Standardised latents, where the autoencoder is."""
     device = autoencoder.mean.device
     with torch.autocast(device.type, torch.bfloat16):
-        pieces = [autoencoder.encode(piece.to(device)).half() for piece in images.split(ENCODED_TOGETHER)]
-    return torch.cat(pieces)
+        return torch.cat([autoencoder.encode(piece.to(device)) for piece in images.split(ENCODED_TOGETHER)])
 
 
 def build_cache(
@@ -123,7 +122,7 @@ def build_cache(
     drawn = drawn_ahead(partial(draw_described, views, tokenizer, CHUNK, N_CAPTIONS, seed), chunks, workers)
     latents, camera, azimuth, ids = [], [], [], []
     for batch, words in track(drawn, total=len(chunks), description="Encoding objects", transient=True):
-        latents.append(encoded(autoencoder, batch.images).cpu())
+        latents.append(encoded(autoencoder, batch.images).half().cpu())
         camera.append(condition(batch.cameras))
         azimuth.append(batch.cameras.azimuth)
         ids.append(words.int())

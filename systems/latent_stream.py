@@ -64,9 +64,10 @@ class LatentStream:
         return self._batch(images, seen, self._captions(drawn, words[wanted])).within(count, wanted)
 
     def _objects(self, index: Int[Tensor, "n"]) -> list[ViewBatch]:
-        """Each is drawn once, even if it is asked for twice."""
+        """Each is drawn once, even if it is asked for twice, and as precisely as other processes draw it."""
         once, place = index.cpu().unique(return_inverse=True)
-        drawn = self.objects(once.tolist())
+        with torch.autocast("cpu", enabled=False):
+            drawn = self.objects(once.tolist())
         return [drawn[i] for i in place.tolist()]
 
     def _captions(self, drawn: Sequence[ViewBatch], words: Int[Tensor, "n"]) -> Int[Tensor, "n l"]:
@@ -75,6 +76,6 @@ class LatentStream:
         return self.tokenizer([one.draw_captions(1, rng)[0][0] for one, rng in zip(drawn, seeds, strict=True)])
 
     def _batch(self, images: Float[Tensor, "b h w 3"], cameras: Cameras, ids: Int[Tensor, "b l"]) -> LatentBatch:
-        latents = encoded(self.autoencoder, images).float()
+        latents = encoded(self.autoencoder, images)
         here = cameras.to(latents.device)
         return LatentBatch(latents, condition(here), here.azimuth, ids.to(latents.device))

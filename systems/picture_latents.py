@@ -79,7 +79,7 @@ class PictureStream:
     def draw(self, count: int, rng: torch.Generator, wanted: slice = ALL) -> LatentBatch:
         index = integers(self.count, count, rng)[wanted]
         latents, ids = _encoded(self.pictures(index.tolist()), self.autoencoder, self.tokenizer)
-        return _anywhere(latents.float(), ids.to(rng.device)).within(count, wanted)
+        return _anywhere(latents, ids.to(rng.device)).within(count, wanted)
 
 
 class CachedPictures:
@@ -124,7 +124,7 @@ def _encode_all(
         waiting.append(picture)
         if len(waiting) == CHUNK or i == len(pictures):
             some, words = _encoded(waiting, autoencoder, tokenizer)
-            latents.append(some.cpu())
+            latents.append(some.half().cpu())
             ids.append(words.int())
             waiting = []
     return {"latents": torch.cat(latents), "ids": torch.cat(ids)}

@@ -44,7 +44,7 @@ def number(i: int) -> torch.Generator:
 def test_objects_are_those_of_their_numbers(views: Views, autoencoder: Autoencoder) -> None:
     found = stream(views, autoencoder, n_objects=1).draw_objects(2, number(0))
     truth = views.draw(1, step_generator(5, 0))
-    assert torch.equal(found.latents, encoded(autoencoder, truth.images).float().repeat(2, 1, 1, 1))
+    assert torch.equal(found.latents, encoded(autoencoder, truth.images).repeat(2, 1, 1, 1))
     assert torch.equal(found.camera, condition(truth.cameras).repeat(2, 1))
     assert torch.equal(found.ids[0], found.ids[3]) and found.ids.shape == (8, 24)
 
@@ -100,3 +100,12 @@ def test_who_wants_a_part_gets_that_part(views: Views, autoencoder: Autoencoder)
         for name in ("latents", "camera", "azimuth", "ids"):
             assert torch.equal(getattr(part, name)[4:8], getattr(whole, name)[4:8])
         assert not part.latents[:4].any() and not part.latents[8:].any()
+
+
+def test_mixed_precision_of_the_training_does_not_reach_the_data(views: Views, autoencoder: Autoencoder) -> None:
+    source, frontal = stream(views, autoencoder), torch.ones(3, dtype=torch.bool)
+    expected = source.draw_objects(2, number(1)), source.draw_pictures(frontal, number(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = source.draw_objects(2, number(1)), source.draw_pictures(frontal, number(1))
+    for a, b in zip(expected, found, strict=True):
+        assert_same(a, b)
