@@ -103,3 +103,11 @@ def test_the_configuration_offers_pictures_and_streams(run: Run, folder: str) ->
         "experiment=train_prior", "system/source=streamed", "system/pictures=streamed", f"system.pictures.path={folder}"
     )
     assert "system.pictures.path is missing" in run.error("experiment=train_prior", "system/pictures=cached")
+
+
+def test_a_full_size_training_takes_shards_and_pictures_of_ones_own(run: Run, folder: str) -> None:
+    own = ("system/views=assets", "system.views.path=shards", "system/source=streamed")
+    run.accepts(
+        "experiment=train_mvdream", "prior=any", "prior.path=assets/mini", *own, "system/pictures=streamed",
+        f"system.pictures.path={folder}",
+    )  # fmt: skip
