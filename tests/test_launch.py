@@ -24,6 +24,8 @@ ABOUT_A_FOLDER = {  # and its key
     "refine": "init_from",
     "mvdream_refine": "init_from",
     "render_assets": "assets",
+    "train_prior_assets": "shards",
+    "compare_assets": "shards",
 }
 WHOLE = {"job", "system", "network", "budget", "experiment", "field", "rendering"}  # chosen by others, all at once
 CHOICES = sorted(
