@@ -34,8 +34,9 @@ def launch(config: DictConfig) -> None:
     try:
         codes.append(outcome(config))
     except (Interrupted, KeyboardInterrupt) as stop:
-        if is_first(config):
-            print(stop if isinstance(stop, Interrupted) else "Interrupted.", flush=True)
+        if not is_first(config):
+            sys.exit(DONE)  # so that the first, which tells, is not killed for it
+        print(stop if isinstance(stop, Interrupted) else "Interrupted.", flush=True)
         sys.exit(INTERRUPTED)
     stopwatch.restart()
 

@@ -29,11 +29,12 @@ class Checkpoint(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self.folder = Path(trainer.default_root_dir)
-        for number in SIGNALS:
-            signal.signal(number, self._stop)
+        self._listen()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listens again: Lightning has put a handler before ours that waits for other processes, in midst of a step."""
         self.last_save = time.monotonic()
+        self._listen()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
@@ -64,6 +65,10 @@ class Checkpoint(Callback):
         if trainer.is_global_zero:
             os.replace(draft, final)
         self.last_save = time.monotonic()
+
+    def _listen(self) -> None:
+        for number in SIGNALS:
+            signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.asked_to_stop or self.between_steps:
