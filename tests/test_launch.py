@@ -24,6 +24,8 @@ ABOUT_A_FOLDER = {  # and its key
     "refine": "init_from",
     "mvdream_refine": "init_from",
     "render_assets": "assets",
+    "train_prior_assets": "shards",
+    "compare_assets": "shards",
 }
 WHOLE = {"job", "system", "network", "budget", "experiment", "field", "rendering"}  # chosen by others, all at once
 CHOICES = sorted(
@@ -32,6 +34,7 @@ CHOICES = sorted(
     if file.parent.name not in WHOLE and file != ROOT / "conf" / "trainer" / "prior.yaml"
 )
 WITH = {  # what a choice makes sense with
+    "row": ["experiment=table1"],
     "shape": ["renderer=dmtet"],
     "shape=mesh": ["renderer=dmtet", "shape.path=mine.glb"],
     "renderer=texture": ["geometry.path=mine.glb"],
