@@ -100,17 +100,33 @@ def test_two_processes_train_as_one(command, tiny, undisturbed, tmp_path: Path) 
         assert (ends[0] - ends[1]).norm() < 1e-2 * (ends[0] - flat(start)).norm()
 
 
-def test_a_killed_training_resumes_to_the_same_losses(command, undisturbed, tmp_path: Path) -> None:
+def begin(command: list[str], output: Path) -> subprocess.Popen[bytes]:
+    """Returns in the middle of the training."""
     process = subprocess.Popen(
-        command(tmp_path), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    table, deadline = tmp_path / "table1" / "proposed-0" / "metrics.csv", time.monotonic() + 200
+    table, deadline = output / "table1" / "proposed-0" / "metrics.csv", time.monotonic() + 200
     while not (table.exists() and len(table.read_text().splitlines()) > 4) and time.monotonic() < deadline:
         time.sleep(0.01)
+    return process
+
+
+def test_a_killed_training_resumes_to_the_same_losses(command, undisturbed, tmp_path: Path) -> None:
+    process = begin(command(tmp_path), tmp_path)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert 4 < len(table.read_text().splitlines()) < 13, "it was killed before or after its training"
+    assert 3 < len(rows(tmp_path)) < 12, "it was killed before or after its training"
     run(command(tmp_path))
     assert rows(tmp_path) == rows(undisturbed)
     whole, resumed = weights(undisturbed), weights(tmp_path)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_two_processes_stop_when_the_first_is_asked_to_and_one_goes_on(command, undisturbed, tmp_path: Path) -> None:
+    process = begin(command(tmp_path, "trainer.devices=2", "trainer.strategy=ddp"), tmp_path)
+    process.terminate()
+    assert process.wait(timeout=200) == 130
+    assert 3 < len(rows(tmp_path)) < 12, "it was stopped before or after its training"
+    run(command(tmp_path))
+    for one, other in zip(rows(undisturbed), rows(tmp_path), strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
