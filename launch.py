@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from data.errors import FailedError, UserError
 from systems.check import check_command_line, tidy
+from systems.processes import is_first, starts_others
 from systems.run_folder import FinishedError, Interrupted, RunFolder
 from systems.starting import take_over
 
@@ -33,6 +34,8 @@ def launch(config: DictConfig) -> None:
     try:
         codes.append(outcome(config))
     except (Interrupted, KeyboardInterrupt) as stop:
+        if not is_first(config):
+            sys.exit(DONE)  # so that the first, which tells, is not killed for it
         print(stop if isinstance(stop, Interrupted) else "Interrupted.", flush=True)
         sys.exit(INTERRUPTED)
     stopwatch.restart()
@@ -62,7 +65,11 @@ def outcome(config: DictConfig) -> int:
 
 def run(config: DictConfig) -> None:
     take_over(config)
+    if HydraConfig.get().mode == RunMode.MULTIRUN and starts_others(config):
+        raise UserError("--multirun with several trainer.devices: start it with torchrun, or leave out --multirun")
     folder: RunFolder = instantiate(config.folder)
+    if not is_first(config):
+        return _run_job(config, folder, folder.plan(config))
     checkpoint = folder.open(config, HydraConfig.get().overrides.task)
     try:
         _run_job(config, folder, checkpoint)
@@ -84,7 +91,8 @@ def _run_job(config: DictConfig, folder: RunFolder, checkpoint: Path | None) -> 
 
 def _silence_lightning() -> None:
     """Its messages are about itself. Once it is imported, because its import sets its own level."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim|torch.utils")
 
 

@@ -29,6 +29,7 @@ from data.toybox.raycast import render
 from metrics.intervals import wilson
 from metrics.janus import ELEVATIONS, N_AZIMUTHS, Rule, ViewClassifier, front_arcs, janus_cameras, rule_file
 from metrics.true_views import TrueViews
+from systems.torchvision_shim import define_missing_ops
 
 SIDES = {"true": [ONE_FRONT], "back": [(0, 180)], "side": [(0, 90), (0, 270)], "around": [(0, 90, 180, 270)]}
 LOOKS = ("sharp", "distilled")
@@ -52,9 +53,7 @@ def named(classifier: str) -> tuple[str, ViewClassifier]:
     """`true_views`, or the CLIP in a folder; and its name in figures."""
     if classifier == "true_views":
         return classifier, TrueViews()
-    from systems.torchvision_shim import define_missing_ops
-
-    define_missing_ops()
+    define_missing_ops()  # before transformers is imported
     from metrics.clip import Clip
     from metrics.views import ClipViews
 

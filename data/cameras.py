@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,6 +68,13 @@ class Cameras:
         column = (local[..., 0] / scale * self.height / self.width + 1) * self.width / 2
         row = (1 - local[..., 1] / scale) * self.height / 2
         return torch.stack([column, row, depth], dim=-1)
+
+
+def join(parts: Sequence[Cameras]) -> Cameras:
+    """One batch of several, of pictures of one size."""
+    cat = lambda name: torch.cat([getattr(part, name) for part in parts])
+    c2w, fov_y, azimuth, elevation, distance = map(cat, ("c2w", "fov_y", "azimuth", "elevation", "distance"))
+    return Cameras(c2w, fov_y, azimuth, elevation, distance, parts[0].height, parts[0].width)
 
 
 def look_at_origin(

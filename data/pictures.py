@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from torch import Tensor
 
 from data.errors import UserError
 from data.ranges import PositiveInt
-from data.tars import LARGEST, Member, read_samples
+from data.tars import LARGEST, Member, Samples
 
 ENDINGS = ("jpg", "jpeg", "png", "webp")
 TABLES = ("captions.jsonl", "metadata.jsonl")
@@ -53,9 +56,8 @@ class CaptionedPictures:
         if not Path(path).exists():
             raise UserError(f"{key}={path} is not there: say a folder with {WAYS}")
         tars = [Path(path)] if Path(path).is_file() else sorted(Path(path).glob("*.tar"))
-        entries = [entry for tar in tars for entry in _of_tar(tar, key)] if tars else self._of_folder()
-        self.entries = entries
-        if not entries:
+        self.entries: Sequence[_Entry] = _InTars(tars, key) if tars else self._of_folder()
+        if not len(self.entries):
             raise UserError(f"{key}={path} holds no picture with a caption: say a folder with {WAYS}")
 
     def __len__(self) -> int:
@@ -63,11 +65,30 @@ class CaptionedPictures:
 
     def __getitem__(self, index: int) -> CaptionedPicture:
         entry = self.entries[index]
-        try:
+        with self._telling_of(entry):
             image = _square(_read(entry.picture), self.size)
             return CaptionedPicture(image, _caption(entry.caption), entry.source)
+
+    @contextmanager
+    def _telling_of(self, entry: _Entry) -> Iterator[None]:
+        """UserError with the name of what cannot be read."""
+        try:
+            yield
         except (OSError, ValueError, KeyError, SyntaxError, Image.DecompressionBombError) as error:
             raise UserError(f"{self.key}={self.path}: {entry.source} cannot be read ({error}); leave it out") from error
+
+    def caption(self, index: int) -> str:
+        """Without the picture."""
+        with self._telling_of(self.entries[index]):
+            return _caption(self.entries[index].caption)
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """What changes with the files, as far as can be told without reading them."""
+        if isinstance(self.entries, _InTars):
+            return self.size, self.entries.samples.fingerprint
+        sizes = [one.picture.stat().st_size for one in self.entries if isinstance(one.picture, Path)]
+        return self.size, sizes, [(one.source, str(one.caption)) for one in self.entries]
 
     def _of_folder(self) -> list[_Entry]:
         folder = Path(self.path)
@@ -91,11 +112,28 @@ class CaptionedPictures:
         return _Entry(folder / file, caption)
 
 
-def _of_tar(tar: Path, key: str) -> list[_Entry]:
-    samples = [parts for _, parts in sorted(read_samples(tar, key).items())]
-    pictures = [next((parts[e] for e in ENDINGS if e in parts), None) for parts in samples]
-    captions = [parts.get("txt", parts.get("json")) for parts in samples]
-    return [_Entry(p, c) for p, c in zip(pictures, captions, strict=True) if p is not None and c is not None]
+class _InTars(Sequence[_Entry]):
+    """Of each tar file those with a caption, in the order of their names."""
+
+    def __init__(self, tars: Sequence[Path], key: str) -> None:
+        self.samples = Samples(tars, key)
+        told = (i for i in range(len(self.samples)) if all(_told(self.samples.endings(i))))
+        self.order = array("q", sorted(told, key=lambda i: (self.samples.tar(i), self.samples.names[i])))
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> _Entry:  # type: ignore[override]  # there are no slices of it
+        parts = self.samples[self.order[index]]
+        picture, caption = _told(tuple(parts))
+        assert picture is not None and caption is not None
+        return _Entry(parts[picture], parts[caption])
+
+
+def _told(endings: Sequence[str]) -> tuple[str | None, str | None]:
+    """Which members are the picture and its caption."""
+    first = lambda wanted: next((ending for ending in wanted if ending in endings), None)
+    return first(ENDINGS), first(("txt", "json"))
 
 
 def _read(file: Path | Member) -> bytes:

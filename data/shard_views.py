@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from data.cameras import Cameras
+from data.cameras import Cameras, join
 from data.captioned_assets import TRAIN
 from data.errors import UserError
 from data.ranges import Fraction, PositiveInt
-from data.shards import SeenObject, Shards, resized
+from data.shards import Shards, resized
 from data.toybox.captions import BACKDROP, SUFFIX
 from data.toybox.raycast import BACKGROUND
 
@@ -47,13 +45,12 @@ class ShardViews:
     def __init__(
         self, path: str, n_view: PositiveInt = 4, size: PositiveInt = 64, colorful: Fraction = 0.5, split: str = TRAIN
     ) -> None:
-        self.shards = Shards(path, split)
+        self.shards = Shards(path, split, key="shards")
         self.n_view, self.size, self.colorful = n_view, size, colorful
 
     @property
     def settings(self) -> tuple[object, ...]:
-        members = [(name, [(m.offset, m.size) for m in parts.values()]) for name, parts in self.shards.objects]
-        return members, self.n_view, self.size, self.colorful, self.shards.split
+        return self.shards.samples.fingerprint, self.n_view, self.size, self.colorful, self.shards.split
 
     def draw(self, n_objects: int, rng: torch.Generator) -> ShardBatch:
         index = torch.randint(len(self.shards), (n_objects,), generator=rng).tolist()
@@ -62,7 +59,7 @@ class ShardViews:
         background = torch.rand(n_objects, 3, generator=rng)
         background = torch.where(colorful[:, None], background, BACKGROUND).repeat_interleave(self.n_view, dim=0)
         images = over(torch.cat([one.images for one in seen]).float() / 255, background)
-        return ShardBatch([one.captions for one in seen], colorful, images, _together(seen))
+        return ShardBatch([one.captions for one in seen], colorful, images, join([one.cameras for one in seen]))
 
     def _views(self, index: int, rng: torch.Generator) -> list[int]:
         """Every k-th, from a random one of the first k."""
@@ -77,10 +74,3 @@ def over(views: Float[Tensor, "b h w 4"], background: Float[Tensor, "b 3"]) -> F
     """A colour for each picture behind what is transparent."""
     color, opacity = views[..., :3], views[..., 3:]
     return opacity * color + (1 - opacity) * background[:, None, None]
-
-
-def _together(seen: Sequence[SeenObject]) -> Cameras:
-    parts = [one.cameras for one in seen]
-    join = lambda name: torch.cat([cast(Tensor, getattr(part, name)) for part in parts])
-    c2w, fov_y, azimuth, elevation, distance = map(join, ("c2w", "fov_y", "azimuth", "elevation", "distance"))
-    return Cameras(c2w, fov_y, azimuth, elevation, distance, parts[0].height, parts[0].width)

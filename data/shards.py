@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from torch import Tensor
 from data.cameras import Cameras
 from data.captioned_assets import TRAIN
 from data.errors import UserError
-from data.tars import Member, read_samples
+from data.tars import Member, Samples
 
 LARGEST_SIDE = 4096  # pixels
 DETAILS = "json"
@@ -62,46 +63,69 @@ def _png(image: UInt8[Tensor, "h w 4"]) -> bytes:
 
 
 class Shards:
-    """The objects of one split, read when they are asked for. path: a folder of shards, or of the run that made them.
+    """The objects of one split, read when they are asked for. path: a folder of shards, or of the run that made them,
+    or of several such runs: an object is then there once of each, in another light and from other heights.
 
     key: under which the user named the path.
     """
 
     def __init__(self, path: str, split: str = TRAIN, key: str = "path") -> None:
         self.path, self.split, self.key = path, split, key
-        folder = Path(path, "shards") if Path(path, "shards").is_dir() else Path(path)
-        files = sorted(folder.glob(f"{split}-*.tar"))
+        places = (Path(path), Path(path, "shards"), *sorted(Path(path).glob("*/shards")))
+        files = [file for place in places for file in sorted(place.glob(f"{split}-*.tar"))]
         if not files:
             raise UserError(
                 f"{key}={path} holds no {split}-*.tar: say the folder that experiment=render_assets has written"
             )
-        self.objects = [(name, parts) for file in files for name, parts in read_samples(file, key).items()]
-        if not self.objects:
+        self.samples = Samples(files, key)
+        if not len(self.samples):
             raise UserError(f"{key}={path}: its {split}-*.tar hold no object; its failed.jsonl may say why")
 
     def __len__(self) -> int:
-        return len(self.objects)
+        return len(self.samples)
 
     def __getitem__(self, index: int) -> SeenObject:
         return self.see(index, range(self.n_views(index)))
 
+    def name(self, index: int) -> str:
+        return self.samples.names[index]
+
     def n_views(self, index: int) -> int:
-        return len(self.objects[index][1]) - 1
+        return len(self.samples.endings(index)) - 1
+
+    def captions(self, index: int) -> list[str]:
+        """Without the pictures."""
+        with self._telling_of(index):
+            return [str(text) for text in self._details(index)["captions"]]
+
+    def cameras(self, index: int) -> Cameras:
+        with self._telling_of(index):
+            return _cameras(self._details(index))
 
     def see(self, index: int, views: Sequence[int]) -> SeenObject:
         """Only some views of an object."""
-        name, parts = self.objects[index]
-        try:
-            details = json.loads(parts[DETAILS].read())
-            if details["split"] != self.split:
-                raise ValueError(f"it is of the split {details['split']}")
+        parts = self.samples[index]
+        with self._telling_of(index):
+            details = self._details(index)
             cameras = _cameras(details)[torch.tensor(list(views), dtype=torch.long)]
             images = torch.stack([_picture(parts[f"{view}.png"], cameras) for view in views])
             described = details["captions"], details["split"], details["source"], details["licence"]
+        return SeenObject(self.name(index), images, cameras, *described)
+
+    def _details(self, index: int) -> dict:
+        details = json.loads(self.samples[index][DETAILS].read())
+        if details["split"] != self.split:
+            raise ValueError(f"it is of the split {details['split']}")
+        return details
+
+    @contextmanager
+    def _telling_of(self, index: int) -> Iterator[None]:
+        """UserError with the place of what is damaged."""
+        try:
+            yield
         except (KeyError, ValueError, TypeError, IndexError, OSError, Image.DecompressionBombError) as error:
-            place = f"{name} in {next(iter(parts.values())).tar}"
+            place = f"{self.name(index)} in {self.samples.tar(index)}"
             raise UserError(f"{self.key}={self.path}: {place} is damaged ({error!r}); render it again") from error
-        return SeenObject(name, images, cameras, *described)
 
 
 def _cameras(details: dict) -> Cameras:

@@ -3,10 +3,12 @@ is ever unpacked to the disk, and no member is read that says it is larger than 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +41,45 @@ def write_tar(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     os.replace(draft, path)
+
+
+class Samples:
+    """Those of several tar files. Packed: full-size data have millions of members, and every process a list."""
+
+    def __init__(self, files: Sequence[Path], key: str) -> None:
+        self.tars, self.names = [str(file) for file in files], list[str]()
+        self._tar, self._first, self._offsets, self._sizes = array("i"), array("q"), array("q"), array("q")
+        self._endings = list[tuple[str, ...]]()
+        same: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for number, file in enumerate(files):
+            for name, parts in read_samples(file, key).items():
+                self.names.append(name)
+                self._tar.append(number)
+                self._first.append(len(self._offsets))
+                self._endings.append(same.setdefault(tuple(parts), tuple(parts)))
+                self._offsets.extend(member.offset for member in parts.values())
+                self._sizes.extend(member.size for member in parts.values())
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> dict[str, Member]:
+        """As of `read_samples`."""
+        tar, name, first = self.tar(index), self.names[index], self._first[index]
+        members = enumerate(self._endings[index], first)
+        return {end: Member(tar, f"{name}.{end}", self._offsets[i], self._sizes[i]) for i, end in members}
+
+    def tar(self, index: int) -> str:
+        return self.tars[self._tar[index]]
+
+    def endings(self, index: int) -> tuple[str, ...]:
+        return self._endings[index]
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the names, places and sizes of the members, and so with most of what may be done to them."""
+        names = repr((self.names, self._endings)).encode()
+        return hashlib.sha256(names + self._offsets.tobytes() + self._sizes.tobytes()).hexdigest()
 
 
 def read_samples(path: Path, key: str) -> dict[str, dict[str, Member]]:

@@ -63,7 +63,11 @@ class ToyViews:
 
     def draw(self, n_objects: int, rng: torch.Generator) -> ToyBatch:
         cameras = self.sampler.draw(n_objects * self.n_view, rng)
-        toys = [draw_training_toy(rng, self.kinds) for _ in range(n_objects)]
+        return self.show([draw_training_toy(rng, self.kinds) for _ in range(n_objects)], cameras, rng)
+
+    def show(self, toys: list[Toy], cameras: Cameras, rng: torch.Generator) -> ToyBatch:
+        """`n_view` pictures of each, which stands and is made as the generator says."""
+        n_objects = len(toys)
         views = [slice(i * self.n_view, (i + 1) * self.n_view) for i in range(n_objects)]
         images = [
             render(build(toy, draw_style(rng, self.variation)), cameras[view], light=light)

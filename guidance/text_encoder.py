@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -11,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from guidance.tokenizer import WordTokenizer
+from guidance.tokenizer import Tokenizer, WordTokenizer
 from guidance.weights.clip_tokenizer import BytePairs
 
 log = logging.getLogger(__name__)
@@ -20,18 +19,18 @@ log = logging.getLogger(__name__)
 class TextEncoder:
     """CLIP's last hidden states, of every token, padding included, as Stable Diffusion uses them; float32."""
 
-    def __init__(self, tokenise: Callable[[list[str]], Tensor], model: CLIPTextModel) -> None:
-        self._tokenise = tokenise
-        self._model = model.eval().requires_grad_(False)
+    def __init__(self, tokenizer: Tokenizer, model: CLIPTextModel) -> None:
+        self.tokenizer = tokenizer
+        self.model = model.eval().requires_grad_(False)
 
     @torch.no_grad()
     def __call__(self, prompts: list[str]) -> Float[Tensor, "b l d"]:
-        ids = self._tokenise(prompts)
-        longer = self._tokenise([f"{prompt} a" for prompt in prompts])
+        ids = self.tokenizer(prompts)
+        longer = self.tokenizer([f"{prompt} a" for prompt in prompts])
         for prompt, is_full in zip(prompts, (ids == longer).all(dim=1).tolist(), strict=True):
             if is_full:
                 log.warning('"%s": the prior reads %d tokens; what comes after is cut', prompt, ids.shape[1])
-        return self._model(ids.to(self._model.device)).last_hidden_state
+        return self.model(ids.to(self.model.device)).last_hidden_state
 
 
 def load_text_encoder(folder: Path, device: torch.device) -> TextEncoder:
@@ -40,7 +39,7 @@ def load_text_encoder(folder: Path, device: torch.device) -> TextEncoder:
     return TextEncoder(load_tokenizer(folder / "tokenizer"), model.to(device))
 
 
-def load_tokenizer(folder: Path) -> Callable[[list[str]], Tensor]:
+def load_tokenizer(folder: Path) -> Tokenizer:
     """Prompts to token ids of one length, by listed words or by CLIP's byte pairs, whichever the folder holds."""
     if (folder / "vocabulary.json").exists():
         return WordTokenizer.load(folder)

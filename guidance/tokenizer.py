@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
@@ -15,12 +16,30 @@ from data.words import words_of
 PAD, BOS, EOS, UNKNOWN = range(4)
 
 
+@runtime_checkable
+class Tokenizer(Protocol):
+    """[begin, the sentence's tokens, end, padding ...]; what training needs of any."""
+
+    words: tuple[str, ...]  # those that it lists; none if it reads anything
+    end: int
+
+    def __call__(self, texts: Sequence[str]) -> Int[Tensor, "b l"]: ...
+
+    def tokens(self, text: str) -> list[int]:
+        """Without begin, end and padding."""
+        ...
+
+    def save(self, folder: Path) -> None: ...
+
+
 class WordTokenizer:
     """Lower-case words and commas; [BOS, words, EOS, PAD ...], longer sentences are cut.
 
     words: those that have a token of their own.
     known: those of them that the prior has learned (None: all), see guidance/vocabulary.py.
     """
+
+    end = EOS
 
     def __init__(self, words: Sequence[str], length: int = 24, known: Sequence[str] | None = None) -> None:
         self.words, self.length = tuple(words), length
@@ -52,10 +71,10 @@ class WordTokenizer:
         return cls(**json.loads((folder / "vocabulary.json").read_text()))
 
 
-def append(ids: Int[Tensor, "b l"], words: Int[Tensor, "b k"]) -> Int[Tensor, "b l"]:
+def append(ids: Int[Tensor, "b l"], words: Int[Tensor, "b k"], end_token: int = EOS) -> Int[Tensor, "b l"]:
     """Sentences with more words after their last one; those without room for them stay as they are."""
     length, extra = ids.shape[1], words.shape[1]
-    end = (ids == EOS).long().argmax(dim=1, keepdim=True)
-    tail = torch.cat([words, torch.full_like(words[:, :1], EOS)], dim=1)
+    end = (ids == end_token).long().argmax(dim=1, keepdim=True)
+    tail = torch.cat([words, torch.full_like(words[:, :1], end_token)], dim=1)
     where = (end + torch.arange(extra + 1, device=ids.device)).clamp(max=length - 1)
     return torch.where(end + extra < length, ids.scatter(1, where, tail), ids)

@@ -25,6 +25,7 @@ from guidance.prior_folder import MissingPriorError
 from systems import schema
 from systems.overrides import key_of, parse, quoted
 from systems.parts import check_parts
+from systems.processes import is_first
 from systems.prompt_file import name_prompts
 from systems.run_folder import FinishedError, RunFolder
 from systems.schema import Value
@@ -39,6 +40,7 @@ EXAMPLES = {
     "prompt": 'prompt="a red dog wearing a blue hat"',
     "prior.path": "prior.path=assets/mini, or your own",
     "assets": "assets=FOLDER, one with GLB, OBJ or PLY files",
+    "shards": "shards=FOLDER, one that experiment=render_assets has written",
 }
 DOWNLOADS = {  # by prior: a repository of the Hugging Face hub, and the file in it
     "mvdream": ("MVDream/MVDream", "sd-v2.1-base-4view.pt"),
@@ -178,12 +180,10 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
         except MissingPriorError as error:
             raise UserError(f"{error}; {_way_to('prior.path')}") from None
     folder: RunFolder = instantiate(config.folder)
-    try:
+    with suppress(*[FinishedError] * skip_finished):
         folder.plan(config)
-    except FinishedError:
-        if not skip_finished:
-            raise
-    folder.check_writable()
+    if is_first(config):
+        folder.check_writable()
 
 
 def _way_to(key: str) -> str:
@@ -273,9 +273,8 @@ class Walk:
             if parameter is None and not signature.takes_any:
                 raise UserError(f"{path}.{key}: {target} takes no {key}{_nearest(key, list(signature.parameters))}")
             if parameter is not None and not (isinstance(child, dict) and "_target_" in child):
-                self._check_type(
-                    parameter.annotation, child, raw[key] if isinstance(raw, dict) else child, f"{path}.{key}"
-                )
+                written = raw[key] if isinstance(raw, dict) else child
+                self._check_type(parameter.annotation, child, written, f"{path}.{key}")
         required = [key for key, parameter in signature.parameters.items() if parameter.required]
         lacking = [key for key in required if key not in value]
         if lacking and not value.get("_partial_") and not value.get("_args_"):

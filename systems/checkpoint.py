@@ -12,6 +12,7 @@ from types import FrameType
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from data.ranges import PositiveFloat
+from systems.dataloader import ends_step
 from systems.run_folder import interrupted
 
 log = logging.getLogger(__name__)
@@ -28,18 +29,24 @@ class Checkpoint(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self.folder = Path(trainer.default_root_dir)
-        for number in SIGNALS:
-            signal.signal(number, self._stop)
+        self._listen()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listens again: Lightning has put a handler before ours that waits for other processes, in midst of a step."""
         self.last_save = time.monotonic()
+        self._listen()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        if self.asked_to_stop or time.monotonic() - self.last_save >= self.every_seconds:
-            self._save(trainer)
-        if self.asked_to_stop:
+        if not ends_step(trainer, batch_idx):
+            return
+        any_process = lambda wants: trainer.strategy.reduce_boolean_decision(wants, all=False)
+        is_due = time.monotonic() - self.last_save >= self.every_seconds
+        if not any_process(self.asked_to_stop or is_due):
+            return
+        self._save(trainer)
+        if any_process(self.asked_to_stop):
             raise interrupted(
                 self.folder, f"Interrupted and saved after step {trainer.global_step} of {trainer.max_steps}."
             )
@@ -51,12 +58,17 @@ class Checkpoint(Callback):
         self.between_steps = True
 
     def _save(self, trainer: Trainer) -> None:
-        """Whole or not at all: written beside, then renamed."""
+        """Whole or not at all: written beside, then renamed. All processes of a run come here."""
         final = self.folder / "checkpoints" / "last.ckpt"
         draft = final.with_suffix(".draft")
         trainer.save_checkpoint(draft)
-        os.replace(draft, final)
+        if trainer.is_global_zero:
+            os.replace(draft, final)
         self.last_save = time.monotonic()
+
+    def _listen(self) -> None:
+        for number in SIGNALS:
+            signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.asked_to_stop or self.between_steps:

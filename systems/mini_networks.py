@@ -89,11 +89,14 @@ def load_unet(path: str, multi_view: bool) -> CameraUNet:
     return inflate(unet) if multi_view and not unet.takes_camera else unet
 
 
-def load_text_encoder(path: str) -> CLIPTextModel:
-    """With a fresh embedding for each word that the tokenizer has learned since."""
+def load_text_encoder(path: str, tokenizer: WordTokenizer | None = None) -> CLIPTextModel:
+    """With a fresh embedding for each word that the tokenizer (None: of toys) has learned since."""
     part = _trained(path, "text_encoder", "train_prior_2d")
     model = CLIPTextModel.from_pretrained(part, dtype=torch.float32, local_files_only=True)
-    model.resize_token_embeddings(len(new_tokenizer()), mean_resizing=False)
+    known = model.config.vocab_size
+    rows = model.resize_token_embeddings(len(tokenizer or new_tokenizer()), mean_resizing=False).weight
+    with torch.no_grad():
+        rows[known:].normal_(std=0.02, generator=torch.Generator().manual_seed(0))
     return model
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from data.ranges import PositiveFloat, PositiveInt
 from systems import stopwatch
+from systems.dataloader import ends_step
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,8 @@ class Progress(Callback):
         self.seconds_before = state_dict["seconds"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         self.first_step, self.first_time, self.last_line = trainer.global_step + 1, 0.0, 0.0
         self.table = MetricsTable(Path(trainer.default_root_dir) / "metrics.csv", trainer.global_step)
         self.bar = countdown()
@@ -97,10 +100,14 @@ class Progress(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         step = trainer.global_step
+        if not trainer.is_global_zero or not ends_step(trainer, batch_idx):
+            return
         if step % self.row_every and step != trainer.max_steps and step != self.first_step:
             return
-        returned = {name: float(value) for name, value in outputs.items()} if isinstance(outputs, Mapping) else {}
-        values = {name: float(value) for name, value in trainer.callback_metrics.items()} | returned
+        found = outputs if isinstance(outputs, Mapping) else {}
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        returned = {name: float(value) for name, value in found.items() if name not in values}
+        values |= returned
         row = {"step": str(step - 1), "seconds": f"{self.seconds:.2f}"}
         logged = dict.fromkeys([*returned, *self._logged_now(trainer)])
         self.table.append(row | {name: f"{values[name]:.6g}" for name in logged})

@@ -19,7 +19,8 @@ from data.ranges import Seed
 
 # What may differ between a run and its continuation
 FREE_TO_CHANGE = {"resume", "output", "folder", "progress", "checkpoint", "report", "export", "metric"}
-FREE_ANYWHERE = {"callbacks", "logger", "workers"}  # the first two only watch; any number of workers does the same
+# The first two only watch; any number of workers, or of processes that share a batch, does the same
+FREE_ANYWHERE = {"callbacks", "logger", "workers", "devices", "num_nodes", "strategy"}
 
 
 class FinishedError(UserError):
@@ -123,7 +124,9 @@ class RunFolder:
         elif checkpoint is None and self.path.exists():
             shutil.rmtree(self.path)
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(OmegaConf.to_yaml(config, resolve=True))
+        draft = self.config.with_suffix(".draft")
+        draft.write_text(OmegaConf.to_yaml(config, resolve=True))
+        draft.replace(self.config)  # at once: another process of this run may be reading it
         words = [word for word in overrides if not word.startswith("folder.variant=")]
         words += [f'folder.variant="{self.variant}"'] if self.variant else []
         self.command.write_text(" ".join(["python launch.py", *map(_shell_word, words)]) + "\n")

@@ -12,6 +12,7 @@ from data.toy_views import ToyViews
 from data.toybox.split import held_out
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.sampling import DDIM, Sampler
+from systems.dataloader import ends_step
 from systems.evaluate_prior import EvaluatePrior, mean_scores
 from systems.pictures import to_bytes, write_row
 from systems.train_prior import TrainPrior
@@ -31,10 +32,13 @@ class SampleGrid(Callback):
         assert isinstance(pl_module, TrainPrior)
         if trainer.global_step % self.every or not isinstance(pl_module.views, ToyViews):
             return
+        if not trainer.is_global_zero or not ends_step(trainer, batch_idx):
+            return
         pl_module.save()
         prior = DiffusionPrior(str(pl_module.out), n_view=pl_module.n_view)
         captions = held_out(pl_module.views.kinds)[: self.n_captions]
         with tempfile.TemporaryDirectory() as cache_dir:  # the text encoder has changed since, and will
             grid, scores = EvaluatePrior(prior, self.sampler, captions, cache_dir=cache_dir).sample()
         write_row(Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png", [to_bytes(grid)])
-        pl_module.log_dict({f"held_out/{name}": value for name, value in mean_scores(scores).items()})
+        measured = {f"held_out/{name}": value for name, value in mean_scores(scores).items()}
+        pl_module.log_dict(measured, rank_zero_only=True)

@@ -24,6 +24,8 @@ ABOUT_A_FOLDER = {  # and its key
     "refine": "init_from",
     "mvdream_refine": "init_from",
     "render_assets": "assets",
+    "train_prior_assets": "shards",
+    "compare_assets": "shards",
 }
 WHOLE = {
     "evaluation",
@@ -41,6 +43,7 @@ CHOICES = sorted(
     if file.parent.name not in WHOLE and file != ROOT / "conf" / "trainer" / "prior.yaml"
 )
 WITH = {  # what a choice makes sense with
+    "row": ["experiment=table1"],
     "shape": ["renderer=dmtet"],
     "shape=mesh": ["renderer=dmtet", "shape.path=mine.glb"],
     "renderer=texture": ["geometry.path=mine.glb"],

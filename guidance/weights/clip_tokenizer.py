@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -26,14 +27,25 @@ class BytePairs:
     padding: what to pad with, if not with what the tokenizer does.
     """
 
+    words: tuple[str, ...] = ()  # it reads anything
+
     def __init__(self, clip: CLIPTokenizer, padding: int | None = None) -> None:
         self._padding = clip.pad_token_id if padding is None else padding
-        self._clip = clip if clip.pad_token == clip.eos_token else _padding_with_end(clip)
+        self._clip = clip if clip.pad_token == clip.eos_token else _padding_with(clip, clip.eos_token)
+        self.end: int = clip.eos_token_id
 
-    def __call__(self, prompts: list[str]) -> Int[Tensor, "b l"]:
-        texts = [html.unescape(html.unescape(prompt)).translate(QUOTES) for prompt in prompts]
+    def __call__(self, texts: Sequence[str]) -> Int[Tensor, "b l"]:
+        texts = [_plain(text) for text in texts]
         found = self._clip(texts, padding="max_length", truncation=True, return_tensors="pt")
         return torch.where(found.attention_mask.bool(), found.input_ids, self._padding)
+
+    def tokens(self, text: str) -> list[int]:
+        """Without start, end and padding."""
+        return self._clip(_plain(text), add_special_tokens=False).input_ids
+
+    def save(self, folder: Path) -> None:
+        """As a tokenizer of transformers that pads as this one does."""
+        _padding_with(self._clip, self._clip.convert_ids_to_tokens(self._padding)).save_pretrained(folder)
 
 
 def clip_tokenizer(pads_with_zero: bool, length: int = 77) -> CLIPTokenizer:
@@ -54,12 +66,14 @@ def byte_symbols() -> list[str]:
     return [chr(byte) for byte in visible] + [chr(256 + i) for i in range(others)]
 
 
-def _padding_with_end(clip: CLIPTokenizer) -> CLIPTokenizer:
+def _plain(text: str) -> str:
+    return html.unescape(html.unescape(text)).translate(QUOTES)
+
+
+def _padding_with(clip: CLIPTokenizer, token: str) -> CLIPTokenizer:
     pairs = json.loads(clip.backend_tokenizer.to_str())["model"]
     merges = [(first, second) for first, second in pairs["merges"]]
-    return CLIPTokenizer(
-        vocab=pairs["vocab"], merges=merges, model_max_length=clip.model_max_length, pad_token=clip.eos_token
-    )
+    return CLIPTokenizer(vocab=pairs["vocab"], merges=merges, model_max_length=clip.model_max_length, pad_token=token)
 
 
 def _lines() -> list[str]:

@@ -47,11 +47,14 @@ class DiffusersFolder:
         return fingerprint(self._folder, ("text_encoder", "tokenizer"))
 
     def schedule(self) -> NoiseSchedule:
-        scheduler = load_part(self._folder, "scheduler", DDIMScheduler.from_pretrained)
-        stored = scheduler.config.prediction_type
-        return NoiseSchedule(
-            scheduler.alphas_cumprod, stored if self._prediction_type == "auto" else self._prediction_type
-        )
+        scheduler = self.scheduler()
+        return NoiseSchedule(scheduler.alphas_cumprod, scheduler.config.prediction_type)
+
+    def scheduler(self) -> DDIMScheduler:
+        stored = load_part(self._folder, "scheduler", DDIMScheduler.from_pretrained)
+        if self._prediction_type == "auto":
+            return stored
+        return DDIMScheduler.from_config(stored.config, prediction_type=self._prediction_type)
 
     def unet(self, dtype: torch.dtype, device: torch.device) -> CameraUNet:
         def load(part: Path) -> CameraUNet:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, DDIMScheduler
 from torch import Tensor
 
 from data.errors import UserError
@@ -20,7 +20,7 @@ from guidance.text_encoder import TextEncoder
 from guidance.weights.checksum import checksum
 from guidance.weights.clip_tokenizer import BytePairs, clip_tokenizer
 from guidance.weights.filling import check_fits, fill, some
-from guidance.weights.noise_schedule import betas, check_schedule
+from guidance.weights.noise_schedule import betas, check_schedule, new_scheduler
 from guidance.weights.prior_weights import NoiseSchedule, PredictionType
 from guidance.weights.renaming import Renaming
 from guidance.weights.tensor_file import open_tensors
@@ -123,6 +123,9 @@ class OriginalFile:
 
     def schedule(self) -> NoiseSchedule:
         return NoiseSchedule((1 - betas()).cumprod(0).float(), self._prediction_type)
+
+    def scheduler(self) -> DDIMScheduler:
+        return new_scheduler(self._prediction_type)
 
     def unet(self, dtype: torch.dtype, device: torch.device) -> CameraUNet:
         part = self._checkpoint.unet

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, DDIMScheduler
 from jaxtyping import Float
 from torch import Tensor
 
@@ -39,6 +39,10 @@ class PriorWeights(Protocol):
         ...
 
     def schedule(self) -> NoiseSchedule: ...
+
+    def scheduler(self) -> DDIMScheduler:
+        """The same, as the file that a prior's folder has."""
+        ...
 
     def unet(self, dtype: torch.dtype, device: torch.device) -> CameraUNet:
         """Its `sample_size` is that of the latents it has been trained on."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import data.shards
 import data.tars
 from data.cameras import Cameras
 from data.errors import UserError
@@ -168,3 +169,31 @@ def test_draws_depend_on_the_generator_alone(tmp_path: Path, rng: torch.Generato
     draw = lambda: ShardViews(path, size=8).draw(8, torch.Generator().manual_seed(3))
     first, again = draw(), draw()
     assert torch.equal(first.images, again.images) and first.captions == again.captions
+
+
+def test_runs_side_by_side_are_read_together(tmp_path: Path, rng: torch.Generator) -> None:
+    for run, key in (("a-0", "fox"), ("a-1", "fox"), ("b-0", "boat")):
+        (tmp_path / run / "shards").mkdir(parents=True)
+        shard(tmp_path / run / "shards", [seen(key, rng)])
+    shards = Shards(str(tmp_path))
+    assert [shards.name(i) for i in range(len(shards))] == ["fox", "fox", "boat"]
+    assert not torch.equal(shards[0].images, shards[1].images)
+    assert torch.equal(Shards(str(tmp_path / "a-1"))[0].images, shards[1].images)
+
+
+def test_captions_and_cameras_are_read_without_the_pictures(
+    tmp_path: Path, rng: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fox = seen("fox", rng)
+    shards = Shards(shard(tmp_path, [fox]))
+    monkeypatch.setattr(data.shards, "_picture", None)
+    assert shards.captions(0) == ["a fox", "the fox"] and shards.name(0) == "fox"
+    assert_same_cameras(shards.cameras(0), fox.cameras)
+
+
+def test_settings_change_with_what_the_shards_hold(tmp_path: Path, rng: torch.Generator) -> None:
+    path = shard(tmp_path, [seen("fox", rng)])
+    first, again = (ShardViews(path, size=8).settings for _ in range(2))
+    assert first == again
+    shard(tmp_path, [seen("boat", rng)])
+    assert ShardViews(path, size=8).settings != first

@@ -47,3 +47,17 @@ def test_what_a_folder_keeps_reads_as_the_file_did(open_clip, tmp_path):
     clip_tokenizer(pads_with_zero=True).save_pretrained(tmp_path)
     read = BytePairs(CLIPTokenizer.from_pretrained(tmp_path, local_files_only=True))
     assert torch.equal(read(sentences), open_clip(sentences))
+
+
+@pytest.mark.parametrize("padding", [0, END])
+def test_it_comes_back_from_disk_with_the_padding_that_it_was_given(tmp_path, padding):
+    given = BytePairs(clip_tokenizer(pads_with_zero=False), padding)
+    given.save(tmp_path)
+    read = BytePairs(CLIPTokenizer.from_pretrained(tmp_path, local_files_only=True))
+    assert torch.equal(read(["a red hat!", ""]), given(["a red hat!", ""]))
+    assert read([""])[0, -1] == padding
+
+
+@pytest.mark.parametrize(("text", "tokens"), KNOWN)
+def test_tokens_of_a_sentence_alone(clip, text, tokens):
+    assert clip.tokens(text) == tokens and clip.end == END

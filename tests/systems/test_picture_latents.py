@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from data.errors import UserError
+from data.pictures import CaptionedPictures
+from guidance.autoencoder import Autoencoder
+from systems.latent_cache import LatentBatch, LatentCache, Latents
+from systems.mini_networks import new_autoencoder, new_tokenizer
+from systems.picture_latents import CachedPictures, PictureStream, StreamedPictures, WithPictures
+from tests.conftest import Run
+
+COLORS = ("red", "green", "blue", "white", "black", "yellow")
+
+
+@pytest.fixture(scope="module")
+def autoencoder() -> Autoencoder:
+    return Autoencoder(new_autoencoder((8, 8, 8)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    for color in COLORS:
+        Image.new("RGB", (20, 16), color).save(tmp_path / f"{color}.png")
+        (tmp_path / f"{color}.txt").write_text(f"a {color} dog on a lawn")
+    return str(tmp_path)
+
+
+def number(i: int) -> torch.Generator:
+    return torch.Generator().manual_seed(i)
+
+
+def assert_same(a: LatentBatch, b: LatentBatch) -> None:
+    for name in ("latents", "camera", "azimuth", "ids"):
+        assert torch.equal(getattr(a, name), getattr(b, name)), name
+
+
+def test_a_cache_and_a_stream_draw_the_same(folder: str, autoencoder: Autoencoder, tmp_path: Path) -> None:
+    cache = CachedPictures(folder, str(tmp_path / "c.pt"), 16)(autoencoder, new_tokenizer())
+    stream = StreamedPictures(folder, 16)(autoencoder, new_tokenizer())
+    first = cache.draw(5, number(0))
+    torch.testing.assert_close(first.latents, stream.draw(5, number(0)).latents, atol=2e-3, rtol=0)
+    assert torch.equal(first.ids, stream.draw(5, number(0)).ids)
+    assert not torch.equal(first.ids, cache.draw(5, number(1)).ids)
+
+
+def test_a_picture_comes_with_its_own_caption(folder: str, autoencoder: Autoencoder) -> None:
+    words = new_tokenizer()
+    seen = StreamedPictures(folder, 16)(autoencoder, words).draw(12, number(0))
+    for latents, ids in zip(seen.latents, seen.ids, strict=True):
+        color = words.words[int(ids[2]) - 4]
+        image = torch.tensor(Image.new("RGB", (1, 1), color).getpixel((0, 0))) / 255
+        torch.testing.assert_close(latents, autoencoder.encode(image.expand(1, 16, 16, 3))[0], atol=0.02, rtol=0.02)
+
+
+def test_who_wants_a_part_gets_that_part(folder: str, autoencoder: Autoencoder) -> None:
+    stream = StreamedPictures(folder, 16)(autoencoder, new_tokenizer())
+    whole, part = stream.draw(6, number(0)), stream.draw(6, number(0), slice(2, 4))
+    assert torch.equal(part.ids[2:4], whole.ids[2:4]) and torch.equal(part.latents[2:4], whole.latents[2:4])
+    assert not part.latents[:2].any() and not part.latents[4:].any()
+
+
+def test_a_cache_is_kept_until_a_picture_changes(folder: str, autoencoder: Autoencoder, tmp_path: Path) -> None:
+    make = lambda: CachedPictures(folder, str(tmp_path / "c.pt"), 16)(autoencoder, new_tokenizer())
+    first, written = make(), (tmp_path / "c.pt").stat().st_mtime_ns
+    assert torch.equal(make().latents, first.latents) and (tmp_path / "c.pt").stat().st_mtime_ns == written
+    Image.new("RGB", (40, 40), "pink").save(tmp_path / "red.png")
+    assert not torch.equal(make().latents, first.latents)
+
+
+def test_captions_of_which_most_words_are_unknown_are_refused(
+    folder: str, autoencoder: Autoencoder, tmp_path: Path
+) -> None:
+    for color in COLORS:
+        (tmp_path / f"{color}.txt").write_text("a cosy velvet armchair")
+    sentence = "system.pictures.path=.*: the tokenizer knows 25% of the words of its captions, less than half"
+    with pytest.raises(UserError, match=sentence):
+        StreamedPictures(folder, 16)(autoencoder, new_tokenizer())
+    with pytest.raises(UserError, match=sentence):
+        CachedPictures(folder, str(tmp_path / "c.pt"), 16)(autoencoder, new_tokenizer())
+
+
+def test_objects_stay_what_they_are_beside_pictures(folder: str, autoencoder: Autoencoder) -> None:
+    objects = LatentCache(
+        torch.ones(3, 4, 4, 4, 4), torch.ones(3, 4, 16), torch.ones(3, 4), torch.zeros(3, 1, 24, dtype=torch.long)
+    )
+    pictures = PictureStream(CaptionedPictures(folder, 16), autoencoder, new_tokenizer())
+    both = WithPictures(objects, pictures)
+    assert isinstance(both, Latents)
+    assert_same(both.draw_objects(2, number(0), 1), objects.draw_objects(2, number(0), 1))
+    single = both.draw_pictures(torch.ones(5, dtype=torch.bool), number(0))
+    assert_same(single, pictures.draw(5, number(0)))
+    assert not single.camera.any() and not single.azimuth.any()
+
+
+def test_the_configuration_offers_pictures_and_streams(run: Run, folder: str) -> None:
+    run.accepts("experiment=train_prior", "system/pictures=cached", f"system.pictures.path={folder}")
+    run.accepts(
+        "experiment=train_prior", "system/source=streamed", "system/pictures=streamed", f"system.pictures.path={folder}"
+    )
+    assert "system.pictures.path is missing" in run.error("experiment=train_prior", "system/pictures=cached")
+
+
+def test_a_full_size_training_takes_shards_and_pictures_of_ones_own(run: Run, folder: str) -> None:
+    own = ("system/views=assets", "system.views.path=shards", "system/source=streamed")
+    run.accepts(
+        "experiment=train_mvdream", "prior=any", "prior.path=assets/mini", *own, "system/pictures=streamed",
+        f"system.pictures.path={folder}",
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""Trainings that draw from streams and pictures: whatever they draw from, a step depends on its number alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from data.errors import UserError
+from data.samplers import FourViews
+from data.toy_views import ToyViews
+from guidance.sampling import DDIM
+from systems.asset_grid import AssetGrid
+from systems.latent_stream import LatentStream
+from systems.mini_networks import new_autoencoder
+from systems.picture_latents import StreamedPictures
+from systems.train_prior import Mixture, TrainPrior
+from tests.data.test_shards import seen, shard
+from tests.systems.test_train_prior import SaveAt, fit, tiny_system
+
+
+@pytest.fixture(scope="module")
+def autoencoder():
+    return new_autoencoder((8, 8, 8))
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> StreamedPictures:
+    for color in ("red", "green", "blue"):
+        Image.new("RGB", (64, 64), color).save(tmp_path / f"{color}.png")
+        (tmp_path / f"{color}.txt").write_text(f"a {color} dog")
+    return StreamedPictures(str(tmp_path))
+
+
+def make(autoencoder, pictures, tmp_path: Path, **options) -> TrainPrior:
+    views = ToyViews(FourViews(size=64), n_kinds=12)
+    return tiny_system(autoencoder, views, tmp_path, source=LatentStream, pictures=pictures, **options)
+
+
+def test_a_training_from_streams_resumes_bit_equal(autoencoder, pictures, tmp_path: Path) -> None:
+    build = lambda: make(autoencoder, pictures, tmp_path, mixture=Mixture(picture_share=0.5))
+    whole, rest = build(), build()
+    fit(whole, callbacks=[SaveAt(2, tmp_path / "half.ckpt")])
+    fit(rest, ckpt_path=tmp_path / "half.ckpt")
+    expected, found = whole.state_dict(), rest.state_dict()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_two_dimensional_steps_see_the_pictures(autoencoder, pictures, tmp_path: Path) -> None:
+    system = make(autoencoder, pictures, tmp_path, mixture=Mixture(picture_share=1.0))
+    fit(system, max_steps=1)
+    assert len(system.draw(0).latents.unique(dim=0)) <= 3 and system.draw(0).camera is None
+
+
+def test_what_side_a_picture_shows_cannot_be_said(autoencoder, pictures, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"system.mixture.said=0.5: nobody knows what side a picture shows"):
+        make(autoencoder, pictures, tmp_path, mixture=Mixture(said=0.5))
+
+
+def test_grids_of_real_objects_are_drawn_while_it_trains(autoencoder, tmp_path: Path, rng, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where a trainer writes that was told no folder
+    for split, color in (("train", "red"), ("heldout", "blue")):
+        thing = seen(color, rng, size=64, split=split)
+        thing.captions[:] = [f"a {color} dog"]
+        shard(tmp_path, [thing], split)
+    system = tiny_system(autoencoder, ToyViews(FourViews(size=64)), tmp_path, source=LatentStream)
+    trainer = fit(system, max_steps=1, callbacks=[AssetGrid(str(tmp_path), every=1, sampler=DDIM(steps=2))])
+    assert (tmp_path / "images" / "000001.png").exists()
+    assert {"heldout/mean_psnr", "train/mean_psnr"} <= set(trainer.callback_metrics)
