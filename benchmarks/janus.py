@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,15 +49,16 @@ class Case:
         return (front_arcs(self.p_front, rule) >= 2) != (self.sides != "true")
 
 
-def mini_clip() -> ViewClassifier:
+def named(classifier: str) -> tuple[str, ViewClassifier]:
+    """`true_views`, or the CLIP in a folder; and its name in figures."""
+    if classifier == "true_views":
+        return classifier, TrueViews()
     define_missing_ops()  # before transformers is imported
     from metrics.clip import Clip
     from metrics.views import ClipViews
 
-    return ClipViews(Clip("assets/mini_clip"))
-
-
-CLASSIFIERS: Mapping[str, Callable[[], ViewClassifier]] = {"true_views": TrueViews, "mini_clip": mini_clip}
+    clip = Clip(classifier)
+    return clip.name, ClipViews(clip)
 
 
 def draw_toys(kinds: Sequence[str], n: int, rng: torch.Generator, other_than: Sequence[Toy] = ()) -> list[Toy]:
@@ -133,14 +134,14 @@ def measured(cases: Sequence[Case], rule: Rule) -> dict[str, dict[str, dict[str,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--classifier", choices=CLASSIFIERS, default="true_views")
+    parser.add_argument("--classifier", default="true_views", help="true_views, or the folder of a CLIP")
     parser.add_argument("--toys", type=int, default=5, choices=range(1, 6), help="of each kind, in each of two splits")
     parser.add_argument("--kinds", type=int, default=len(KINDS), help="the first so many kinds, those with a front")
     parser.add_argument("--out", type=Path, help="the JSON to write; default: that of the classifier in metrics/")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     kinds = [kind for kind in list(KINDS)[: args.kinds] if has_front(kind)]
-    rng, classifier = torch.Generator().manual_seed(args.seed), CLASSIFIERS[args.classifier]()
+    rng, (name, classifier) = torch.Generator().manual_seed(args.seed), named(args.classifier)
     calibration = draw_toys(kinds, args.toys, rng)
     test = draw_toys(kinds, args.toys, rng, other_than=calibration)
     seen = looked_at(calibration, classifier, rng)
@@ -152,7 +153,7 @@ def main() -> None:
         "calibration": measured(seen, rule),
         "test": measured(cases, rule),
     }
-    (args.out or rule_file(args.classifier)).write_text(json.dumps(result, indent=2) + "\n")
+    (args.out or rule_file(name)).write_text(json.dumps(result, indent=2) + "\n")
     Console().print(rule, as_table(result["test"]), by_kind(cases, rule))
 
 

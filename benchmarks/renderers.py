@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +18,8 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.ground_truth import launch, picture_row, truth_row
 from data.toybox.split import HELD_OUT
+from systems.gallery import row_of, true_row
 from systems.run_folder import slug
 
 WAYS = {
@@ -37,11 +39,17 @@ MEASURES = {  # in metrics.json: as a column, and its decimals
     "mesh_psnr": ("mesh dB", 1),
     "mesh_iou": ("mesh IoU", 3),
 }
+SIZE = 96  # pixels per view of the picture
 
 
 def run(prompt: str, way: str, out: Path, seed: int, overrides: Sequence[str]) -> Path:
-    words = [word.format(out=out, slug=slug(prompt), seed=seed) for word in WAYS[way]]
-    return launch(prompt, way, out, seed, [*words, *overrides])
+    """The folder of the run; it is made if it isn't finished."""
+    folder = out / way / f"{slug(prompt)}-{seed}"
+    if not (folder / "metrics.json").exists():
+        words = [word.format(out=out, slug=slug(prompt), seed=seed) for word in WAYS[way]]
+        said = [f"prompt={prompt}", f"seed={seed}", f"output={out}", f"name={way}", *words, *overrides]
+        subprocess.run([sys.executable, "launch.py", *said], check=True)
+    return folder
 
 
 def main() -> None:
@@ -56,8 +64,8 @@ def main() -> None:
     for prompt in HELD_OUT[: args.prompts]:
         folders = {way: run(prompt, way, args.out, args.seed, args.overrides) for way in args.ways}
         rows.append({way: json.loads((folder / "metrics.json").read_text()) for way, folder in folders.items()})
-        pictures = [picture_row(folder, row) for folder in folders.values() for row in (0, 1)]
-        sheet.append(np.concatenate([truth_row(prompt), *pictures]))
+        pictures = [row_of(folder, row, SIZE) for folder in folders.values() for row in (0, 1)]
+        sheet.append(np.concatenate([true_row(prompt, SIZE), *pictures]))
     Image.fromarray(np.concatenate(sheet)).save(args.out / "renderers.png")
     means = {way: {key: float(np.mean([row[way][key] for row in rows])) for key in MEASURES} for way in args.ways}
     (args.out / "renderers.json").write_text(json.dumps({"mean": means, "runs": rows}, indent=2) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -59,7 +60,21 @@ class PromptProcessor:
         self.cache_dir = Path(cache_dir).expanduser()
 
     def __call__(self, prior: TextPrior) -> PromptEmbeddings:
-        texts = [*self.view_words.sentences(self.prompt, self.suffix), self.negative_prompt]
-        check_sentences(texts, prior.vocabulary, self.unknown)
-        encoded = encode_cached(prior, texts, self.cache_dir)
-        return PromptEmbeddings(encoded[:-1], encoded[-1:], self.view_words, multi_view=prior.n_view > 1)
+        return embed_all([self], prior)[0]
+
+    def sentences(self) -> list[str]:
+        """All that it says to a prior; the negative prompt last."""
+        return [*self.view_words.sentences(self.prompt, self.suffix), self.negative_prompt]
+
+
+def embed_all(processors: Sequence[PromptProcessor], prior: TextPrior) -> list[PromptEmbeddings]:
+    """Of several prompts, for which a text encoder is loaded only once; all with the cache of the first."""
+    said = [one.sentences() for one in processors]
+    for one, texts in zip(processors, said, strict=True):
+        check_sentences(texts, prior.vocabulary, one.unknown)
+    encoded = encode_cached(prior, [text for texts in said for text in texts], processors[0].cache_dir)
+    parts = encoded.split([len(texts) for texts in said])
+    multi_view = prior.n_view > 1
+    return [
+        PromptEmbeddings(x[:-1], x[-1:], one.view_words, multi_view) for one, x in zip(processors, parts, strict=True)
+    ]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
@@ -13,16 +10,10 @@ from torch.nn.functional import normalize
 from transformers import AutoTokenizer, CLIPModel
 
 from data.errors import UserError
-from metrics.preprocessing import FILE as PREPROCESSOR
+from metrics.clip_folder import PREPROCESSOR, find_clip
 from metrics.preprocessing import Preprocessing
+from metrics.text_image import UnknownWordsError
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-NEEDED = {  # what a folder holds, and by which files it shows
-    "config": ("config.json",),
-    "weights": ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"),
-    "tokenizer": ("tokenizer.json", "vocab.json"),
-    "preprocessor": (PREPROCESSOR,),
-}
 CHUNK = 64  # pictures or sentences embedded together
 
 
@@ -42,9 +33,13 @@ class Clip:
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
-            raise UserError(f"clip.path={path}: transformers cannot read it ({reason}); give a whole CLIP") from error
+            raise UserError(
+                f"metric.clip.path={path}: transformers cannot read it ({reason}); give a whole CLIP"
+            ) from error
         if found["missing_keys"]:
-            raise UserError(f"clip.path={path}: its weights lack {min(found['missing_keys'])}; give a whole CLIP")
+            raise UserError(
+                f"metric.clip.path={path}: its weights lack {min(found['missing_keys'])}; give a whole CLIP"
+            )
         self._model = model.eval().requires_grad_(False).to(device)
         self._preprocess = Preprocessing.read(folder / PREPROCESSOR)
         self.name = name or folder.name
@@ -59,6 +54,7 @@ class Clip:
 
     @torch.no_grad()
     def embed_texts(self, texts: list[str]) -> Float[Tensor, "n d"]:
+        self._check_words(texts)
         longest = self._model.config.text_config.max_position_embeddings
         features = []
         for start in range(0, len(texts), CHUNK):
@@ -69,20 +65,11 @@ class Clip:
             features.append(found.pooler_output)
         return normalize(torch.cat(features), dim=-1)
 
-
-def find_clip(path: str) -> Path:
-    """The folder, if it looks like a CLIP; UserError names what is missing."""
-    candidates = [Path(path).expanduser(), REPOSITORY / path]
-    folder = next((c for c in candidates if c.is_dir()), None)
-    if folder is None:
-        raise UserError(f"clip.path={path}: there is no such folder; say clip.path=assets/mini_clip, or your own CLIP")
-    lacking = [part for part, files in NEEDED.items() if not any((folder / file).is_file() for file in files)]
-    if lacking:
-        raise UserError(
-            f"clip.path={path}: it has no {' and no '.join(lacking)} ({NEEDED[lacking[0]][0]}); give a folder that"
-            " CLIPModel.save_pretrained wrote, with its tokenizer and its preprocessor"
-        )
-    kind = json.loads((folder / "config.json").read_text()).get("model_type")
-    if kind != "clip":
-        raise UserError(f"clip.path={path}: its config.json says model_type={kind}; give one that says clip")
-    return folder.resolve()
+    def _check_words(self, texts: list[str]) -> None:
+        """Of CLIP's own tokenizer, which reads anything, the unknown token is the one that ends each sentence."""
+        unknown = self._tokenizer.unk_token_id
+        if unknown is None or unknown == self._tokenizer.eos_token_id:
+            return
+        for text, tokens in zip(texts, self._tokenizer(texts)["input_ids"], strict=True):
+            if unknown in tokens:
+                raise UnknownWordsError(f'{self.name} has not learned all words of "{text}"; give another CLIP')

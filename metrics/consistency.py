@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from data.errors import UserError
+from metrics.features import EfficientNetLite0
 from metrics.weights import load_weights
 
 ALEXNET_FILE = "torchvision's AlexNet, alexnet-owt-7be5be79.pth of download.pytorch.org/models"
@@ -51,7 +52,7 @@ class Lpips:
     def __init__(self, path: str) -> None:
         import lpips
 
-        weights = load_weights(path, "distance.path", ALEXNET_FILE)
+        weights = load_weights(path, "metric.distance.path", ALEXNET_FILE)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torchvision's, about the name of an argument that lpips gives it
             self._network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).requires_grad_(False)
@@ -59,7 +60,7 @@ class Lpips:
         try:
             self._network.net.load_state_dict(trunk)
         except RuntimeError as error:
-            raise UserError(f"distance.path={path} holds other weights; it should be {ALEXNET_FILE}") from error
+            raise UserError(f"metric.distance.path={path} holds other weights; it should be {ALEXNET_FILE}") from error
 
     def to(self, device: torch.device) -> None:
         self._network.to(device)
@@ -91,6 +92,10 @@ class FeatureDistance:
     def __call__(self, a: Float[Tensor, "b h w 3"], b: Float[Tensor, "b h w 3"]) -> Float[Tensor, "b"]:
         layers = zip(self._network.spatial(a), self._network.spatial(b), strict=True)
         return torch.stack([unit_difference(one, other) for one, other in layers]).mean(dim=0)
+
+
+def efficientnet_distance() -> FeatureDistance:
+    return FeatureDistance(EfficientNetLite0())
 
 
 def unit_difference(a: Float[Tensor, "b c y x"], b: Float[Tensor, "b c y x"]) -> Float[Tensor, "b"]:

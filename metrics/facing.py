@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 COARSE, SHIFT = 32, 2  # pixels
-JANUS_BELOW = 0.75  # of the views; an object that is the same from everywhere has 3 of 8
 
 
 def looks_like(images: Float[Tensor, "v h w 3"], true: Float[Tensor, "u h w 3"]) -> Int[Tensor, "v"]:

@@ -105,12 +105,14 @@ class Inception:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
             ways_out = f"{TORCH_FIDELITY}, or choose EfficientNetLite0, which needs no file"
-            raise UserError(f"features.path={path} needs torch-fidelity; {ways_out}") from error
-        load_weights(path, "features.path", INCEPTION_FILE)  # torch-fidelity would run what the file says
+            raise UserError(f"metric.features.path={path} needs torch-fidelity; {ways_out}") from error
+        load_weights(path, "metric.features.path", INCEPTION_FILE)  # torch-fidelity would run what the file says
         try:
             self._network = FeatureExtractorInceptionV3(self.name, ["2048", "logits_unbiased"], path)
         except RuntimeError as error:
-            raise UserError(f"features.path={path} holds other weights; it should be {INCEPTION_FILE}") from error
+            raise UserError(
+                f"metric.features.path={path} holds other weights; it should be {INCEPTION_FILE}"
+            ) from error
 
     def to(self, device: torch.device) -> None:
         self._network.to(device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -58,16 +58,16 @@ class JanusScore:
         return self.front_arcs == 0
 
 
-def janus_cameras(size: int = 64) -> Cameras:
-    """N_AZIMUTHS from each of the ELEVATIONS, azimuth fastest."""
-    ring, n = turntable(N_AZIMUTHS, size), len(ELEVATIONS)
-    elevation = torch.deg2rad(torch.tensor(ELEVATIONS)).repeat_interleave(N_AZIMUTHS)
+def janus_cameras(size: int = 64, elevations: Sequence[float] = ELEVATIONS) -> Cameras:
+    """N_AZIMUTHS from each of the elevations, azimuth fastest."""
+    ring, n = turntable(N_AZIMUTHS, size), len(elevations)
+    elevation = torch.deg2rad(torch.tensor(elevations)).repeat_interleave(N_AZIMUTHS)
     return look_at_origin(ring.azimuth.repeat(n), elevation, ring.distance.repeat(n), ring.fov_y.repeat(n), size, size)
 
 
 def janus(images: Float[Tensor, "b h w 3"], prompt: str, classifier: ViewClassifier, rule: Rule) -> JanusScore:
     """images: of one object, from `janus_cameras`."""
-    p_front = classifier.p_front(images, prompt).unflatten(0, (len(ELEVATIONS), N_AZIMUTHS))
+    p_front = classifier.p_front(images, prompt).unflatten(0, (-1, N_AZIMUTHS))
     return JanusScore(front_arcs(p_front, rule), p_front.mean(dim=0))
 
 
@@ -85,12 +85,12 @@ def smoothed(p: Float[Tensor, "a"]) -> Float[Tensor, "a"]:
     return (p.roll(1) + 2 * p + p.roll(-1)) / 4
 
 
-def read_rule(classifier: str) -> Rule:
-    """The calibrated one of the classifier of this name."""
-    return Rule(**json.loads(rule_file(classifier).read_text())["rule"])
+def read_rule(file: Path) -> Rule:
+    return Rule(**json.loads(file.read_text())["rule"])
 
 
 def rule_file(classifier: str) -> Path:
+    """Where the calibrated rule of the classifier of this name stands."""
     return RULES / f"janus_{classifier}.json"
 
 

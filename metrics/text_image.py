@@ -7,6 +7,12 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
+from data.errors import UserError
+
+
+class UnknownWordsError(UserError):
+    """A model with few words was asked about others: any number would be a wrong one."""
+
 
 @runtime_checkable
 class TextImageModel(Protocol):
@@ -19,4 +25,6 @@ class TextImageModel(Protocol):
         """images: in [0, 1], of any size."""
         ...
 
-    def embed_texts(self, texts: list[str]) -> Float[Tensor, "n d"]: ...
+    def embed_texts(self, texts: list[str]) -> Float[Tensor, "n d"]:
+        """UnknownWordsError if it cannot read one of them."""
+        ...

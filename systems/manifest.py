@@ -18,7 +18,7 @@ class Picture:
 
     file: str  # relative to the run folder
     prompt: str
-    sample: int  # of this prompt, from 0
+    sample: int  # of this prompt or, where all differ, of all prompts; from 0
     view: int
     azimuth: float  # degrees; 0: the front
     elevation: float

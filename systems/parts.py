@@ -8,8 +8,10 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from data.errors import UserError
+from metrics.clip_folder import find_clip
 from systems.starting import FIELD, KEY
 
+WEIGHTS = {"metrics.consistency.Lpips", "metrics.features.Inception"}  # what reads a file of weights
 MESHES = {"models.dmtet.LockedMesh", "models.shapes.MeshShape"}  # what reads the file at its `path`
 READS = {"models.physically_based.PhysicallyBased": 5}  # by material: the features of a field that it reads
 
@@ -18,6 +20,7 @@ def check_parts(config: DictConfig, used: Set[str]) -> None:
     """used: the keys that the job comes to; what the others say does not matter."""
     _check_meshes(config, used)
     _check_features(config, used)
+    _check_metrics(config, used)
 
 
 def _check_meshes(config: DictConfig, used: Set[str]) -> None:
@@ -46,3 +49,13 @@ def _check_features(config: DictConfig, used: Set[str]) -> None:
         key = own if own in used else "n_features"
         if key in used and given is not None and given < needed:
             raise UserError(f"{key}={given}: material={config.material._target_} reads {needed}: say {key}={needed}")
+
+
+def _check_metrics(config: DictConfig, used: Set[str]) -> None:
+    """What a run looks with when it ends: hours later, a path that leads nowhere would be told too late."""
+    for key in sorted(key for key in used if key.endswith(".path")):
+        target, path = OmegaConf.select(config, f"{key.removesuffix('.path')}._target_"), OmegaConf.select(config, key)
+        if target == "metrics.clip.Clip":
+            find_clip(str(path), key)
+        elif target in WEIGHTS and not Path(str(path)).is_file():
+            raise UserError(f"{key}={path} is not there: give the file of weights that {target} reads")

@@ -17,7 +17,7 @@ from models.asset import Asset
 from models.triangles import EmptySurfaceError
 from systems.asset_views import asset_views
 from systems.export import Exporter
-from systems.janus import janus_of
+from systems.judges import Judges
 from systems.page import write_page
 from systems.pictures import cut_outs, frames, write_row, write_rows, write_video
 from systems.progress import Progress
@@ -25,6 +25,7 @@ from systems.provenance import provenance, write_whole
 from systems.schedules import last_progress
 from systems.text_to_3d import TextTo3D
 from systems.truth import against_truth
+from systems.wandb_log import WandbLog
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Report(Callback):
     size: pixels of a frame of the turntable; views.png shows n_views of its n_frames, and the mesh below them.
     elevation, fov, distance: of the cameras that go around; degrees. distance null: as far as the embedded priors'
     training pictures were taken. The ground truth is compared from cameras of its own, so that figures compare.
+    judges: say what the scene is worth, at these steps and at the end.
     transparent: also writes transparent.png, the renders of views.png without their background.
     """
 
@@ -49,6 +51,7 @@ class Report(Callback):
         fov: PositiveFloat = 40.0,
         distance: PositiveFloat | None = None,
         transparent: bool = False,
+        judges: Judges | None = None,
     ) -> None:
         if n_frames % n_views:
             raise UserError(f"report.n_frames={n_frames} must be a multiple of report.n_views={n_views}")
@@ -57,6 +60,7 @@ class Report(Callback):
         self.fps = fps
         self.elevation, self.fov, self.distance = elevation, fov, distance
         self.transparent = transparent
+        self.judges = judges or Judges()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
@@ -64,7 +68,10 @@ class Report(Callback):
         if trainer.global_step % self.every == 0:
             assert isinstance(pl_module, TextTo3D)
             path = Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png"
-            write_row(path, list(frames(pl_module.look, self._around(4, self.size // 2))))
+            images = list(frames(pl_module.look, self._around(4, self.size // 2)))
+            write_row(path, images)
+            if trainer.global_step < pl_module.max_steps:  # then they are asked at the end
+                self._tell(trainer, pl_module, self.judges.on_the_way(pl_module, images))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """metrics.json comes last: its presence says that the run is finished. A scene without a surface has failed,
@@ -88,12 +95,22 @@ class Report(Callback):
         if self.transparent:
             views, background = self._around(self.n_views, self.size), pl_module.scene.background
             write_row(folder / "transparent.png", list(cut_outs(pl_module.look, background, views)))
-        metrics = self._metrics(trainer) | against_truth(pl_module) | janus_of(pl_module) | quality
+        judged = against_truth(pl_module) | self.judges.at_the_end(pl_module, images)
+        metrics = self._metrics(trainer) | judged | quality
         write_page(folder, metrics, asset)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLog):
+                logger.show(metrics, {"views": folder / "views.png"}, folder / "turntable.mp4")
         write_whole(folder / "metrics.json", metrics)
         if empty:
             again = f"experiment=export run={folder} export.threshold=VALUE looks for another surface in this run"
             raise EmptySurfaceError(f"there is no mesh in {folder}: {empty}; {again}")
+
+    def _tell(self, trainer: Trainer, system: TextTo3D, scores: dict[str, float]) -> None:
+        """For metrics.csv, and at once for W&B, to which Lightning would send them at multiples of its own."""
+        system.log_dict(scores, logger=False)
+        for logger in trainer.loggers:
+            logger.log_metrics(scores, trainer.global_step - 1)
 
     def _around(self, n: int, size: int) -> Cameras:
         return turntable(n, size, self.elevation, self.fov, distance=self.distance)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from data.cameras import Cameras
@@ -18,7 +18,7 @@ from data.errors import UserError
 from data.ranges import PositiveInt, Seed
 from data.samplers import turntable
 from guidance.prior import StoredPrior, join_all
-from guidance.prompts import PromptEmbeddings, PromptProcessor
+from guidance.prompts import PromptEmbeddings, PromptProcessor, embed_all
 from guidance.sampling import Sampler
 from systems.manifest import Picture, check_manifest, write_manifest
 from systems.pictures import to_bytes, write_row, write_whole_png
@@ -31,6 +31,7 @@ from systems.run_folder import RunFolder, interrupted
 log = logging.getLogger(__name__)
 Views = tuple[Picture, ...]  # of one sample
 GRID_ROWS = 100  # a taller picture does not open everywhere; images/ holds them all
+READ_TOGETHER = 64  # prompts
 LINE_EVERY = 10.0  # seconds, where there is no terminal for a bar
 
 
@@ -41,6 +42,7 @@ class Sample:
     MVDream's scripts call 90, their default. A prior is told neither distance nor field of view.
     seed: with a sample's number it determines the noise of the sample, whatever else is drawn.
     batch: samples drawn together. Another batch may round differently, so that it is no continuation of this one.
+    all_differ: samples are counted through all prompts, not for each anew: no two of them begin with the same noise.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Sample:
         span: float = 360.0,
         seed: Seed = 0,
         batch: PositiveInt = 1,
+        all_differ: bool = False,
     ) -> None:
         if prior.n_view > 1 and n_view not in (None, prior.n_view):
             raise UserError(f"job.n_view={n_view}: the prior attends to {prior.n_view}; say prior.n_view={n_view}")
@@ -65,11 +68,18 @@ class Sample:
         self.prompts = prompt_list(prompt, prompts, file)
         self.n_samples, self.n_view = n_samples, n_view or prior.n_view
         self.elevation, self.azimuth_start, self.span = elevation, azimuth_start, span
-        self.seed, self.batch = seed, batch
+        self.seed, self.batch, self.all_differ = seed, batch, all_differ
         self.device = prior.alphas_cumprod.device
         self._embeddings: dict[str, PromptEmbeddings] = {}
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
+        plan, seconds = self.draw_into(folder, checkpoint)
+        rows = [np.concatenate(list(read_views(folder.path, views)), axis=1) for views in plan[:GRID_ROWS]]
+        write_row(folder.path / "grid.png", [np.concatenate(rows)])
+        write_whole(folder.metrics, {**self.facts(len(plan), seconds), **provenance(self.device)})
+
+    def draw_into(self, folder: RunFolder, checkpoint: Path | None) -> tuple[list[Views], float | None]:
+        """All samples, as files of the folder, and the seconds that a new one took."""
         plan, manifest = self.plan(), folder.checkpoint
         pictures = [one for views in plan for one in views]
         if checkpoint is not None:
@@ -78,27 +88,29 @@ class Sample:
             check_manifest(manifest, pictures)
         write_manifest(manifest, pictures)
         try:
-            seconds = self.draw_missing(folder.path, plan)
+            return plan, self.draw_missing(folder.path, plan)
         finally:
             write_manifest(manifest, pictures)
-        rows = [[iio.imread(folder.path / one.file) for one in views] for views in plan[:GRID_ROWS]]
-        write_row(folder.path / "grid.png", [np.concatenate([np.concatenate(row, axis=1) for row in rows])])
-        metrics = {
-            "samples": len(plan),
-            "images": len(pictures),
+
+    def facts(self, n_samples: int, seconds: float | None) -> dict[str, str | int | float | None]:
+        """For metrics.json: what was drawn, and how."""
+        return {
+            "samples": n_samples,
+            "images": n_samples * self.n_view,
             "seconds_per_sample": seconds,
             "sampler": self.sampler.name,
             "steps": self.sampler.steps,
             "scale": self.sampler.scale,
             "prior": self.prior.fingerprint,
-            **provenance(self.device),
         }
-        write_whole(folder.metrics, metrics)
 
     def plan(self) -> list[Views]:
         """All samples, of a prompt one after the other."""
-        stems = file_stems(self.prompts)
-        return [self._views(prompt, stems[prompt], i) for prompt in self.prompts for i in range(self.n_samples)]
+        stems, n = file_stems(self.prompts), self.n_samples
+        first = lambda p: p * n if self.all_differ else 0
+        return [
+            self._views(prompt, stems[prompt], first(p) + i) for p, prompt in enumerate(self.prompts) for i in range(n)
+        ]
 
     def _views(self, prompt: str, stem: str, sample: int) -> Views:
         return tuple(
@@ -155,14 +167,21 @@ class Sample:
         return self.sampler(self.prior, conditions, generators).unflatten(0, (len(batch), self.n_view)).cpu()
 
     def _embedded(self, prompt: str) -> PromptEmbeddings:
-        """Each prompt is read once."""
+        """Each prompt is read once, together with those that come after it."""
         if prompt not in self._embeddings:
-            self._embeddings[prompt] = self.prompt_processor(prompt=prompt)(self.prior)
+            here = self.prompts.index(prompt)
+            near = self.prompts[here : here + READ_TOGETHER]
+            found = embed_all([self.prompt_processor(prompt=one) for one in near], self.prior)
+            self._embeddings |= zip(near, found, strict=True)
         return self._embeddings[prompt]
 
     def cameras(self) -> Cameras:
         """Of one sample."""
         return turntable(self.n_view, self.prior.image_size, self.elevation, start=self.azimuth_start, span=self.span)
+
+
+def read_views(folder: Path, views: Views) -> UInt8[np.ndarray, "v h w 3"]:
+    return np.stack([iio.imread(folder / one.file) for one in views])
 
 
 def _drawn(folder: Path, views: Views) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import netrc
 import os
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from pytorch_lightning.loggers import WandbLogger
 
 from systems.run_folder import RunFolder
+from systems.tables import Table
 
 
 class WandbLog(WandbLogger):
@@ -26,6 +28,20 @@ class WandbLog(WandbLogger):
             save_dir=str(folder.path),
             offline=not _logged_in(),
         )
+
+    def show(self, metrics: Mapping[str, object], pictures: Mapping[str, Path], video: Path | None = None) -> None:
+        """What a run ends with; the numbers stand in its summary."""
+        self.experiment.summary.update(dict(metrics))
+        for name, picture in pictures.items():
+            self.log_image(name, [str(picture)])
+        if video:
+            self.log_video(video.stem, [str(video)])
+
+    def show_table(self, name: str, table: Table, metrics: Mapping[str, object], pictures: Mapping[str, Path]) -> None:
+        """Of a job that does nothing else with W&B."""
+        self.log_table(name, [table.about, *table.columns], table.texts())
+        self.show(metrics, pictures)
+        self.finalize("success")
 
     def finalize(self, status: str) -> None:
         super().finalize(status)

@@ -25,9 +25,10 @@ def check_words(config: DictConfig, with_suffix: bool) -> None:
 
 
 def _prompts(config: DictConfig) -> list[str]:
-    """A job of many prompts has them in `prompts` or in `file`."""
+    """A job of many prompts has them in `prompts` or in `file`; one that draws captions of its own has no `prompts`."""
     if "file" in config.job:
-        return prompt_list(config.prompt, config.job.prompts, config.job.file)
+        own = "prompts" not in config.job and config.job.file is None
+        return [] if own else prompt_list(config.prompt, config.job.get("prompts"), config.job.file)
     return [str(config.prompt or "")]
 
 

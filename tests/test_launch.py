@@ -27,7 +27,16 @@ ABOUT_A_FOLDER = {  # and its key
     "train_prior_assets": "shards",
     "compare_assets": "shards",
 }
-WHOLE = {"job", "system", "network", "budget", "experiment", "field", "rendering"}  # chosen by others, all at once
+WHOLE = {
+    "evaluation",
+    "job",
+    "system",
+    "network",
+    "budget",
+    "experiment",
+    "field",
+    "rendering",
+}  # chosen by others, all at once
 CHOICES = sorted(
     f"{file.parent.name}={file.stem}"
     for file in (ROOT / "conf").glob("*/*.yaml")
@@ -82,11 +91,22 @@ EXAMPLES = [shlex.split(line, comments=True)[2:] for line in README if line.star
         ("shape=ellipsoid", "shape=...: nothing here takes a shape; another renderer or experiment does"),
         ("init_from=/nowhere", "init_from=/nowhere is no run folder"),
         ("experiment=refine", "init_from is missing: say init_from=outputs/text_to_3d/"),
+        (
+            "metric.clip.path=/nowhere",
+            "metric.clip.path=/nowhere: there is no such folder; say metric.clip.path=assets",
+        ),
+        ("metric/distance=lpips", "metric.distance.path is missing"),
+        ("metric/fronts=tld", "metric/fronts=tld: there is no such option; did you mean told?"),
         ("prompt_index=3", "prompt_index=3: of which file? Say prompt_file=FILE"),
     ],
 )
 def test_wrong_override_is_explained(run: Run, override: str, message: str) -> None:
     assert message in run.error(PROMPT, override)
+
+
+def test_weights_that_are_needed_at_the_end_are_looked_for_at_once(run: Run) -> None:
+    error = run.error(PROMPT, "metric/distance=lpips", "metric.distance.path=/nowhere.pth")
+    assert "metric.distance.path=/nowhere.pth is not there: give the file of weights that metrics.consistency" in error
 
 
 def test_a_field_chosen_beside_init_from_is_refused(run: Run, past: Path) -> None:

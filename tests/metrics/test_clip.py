@@ -9,10 +9,11 @@ from transformers import CLIPModel
 from data.errors import UserError
 from data.samplers import turntable
 from data.toybox.captions import parse
-from metrics.clip import Clip, find_clip
+from metrics.clip import Clip
+from metrics.clip_folder import find_clip
 from metrics.clip_score import score
 from metrics.preprocessing import CLIP_MEAN, CLIP_STD, Preprocessing
-from metrics.text_image import TextImageModel
+from metrics.text_image import TextImageModel, UnknownWordsError
 from metrics.toybox_truth import true_views
 from metrics.views import ClipViews
 from systems.mini_clip import new_clip, new_clip_tokenizer, save_clip
@@ -107,3 +108,10 @@ def test_the_shipped_one_tells_front_from_back_and_toys_by_their_colours():
     assert p_front.argmax() == 0 and p_front[0] > 0.5 > p_front[2]
     candidates = [prompt, "a red dog wearing a green hat", "a green dog wearing a blue hat", "a red dog"]
     assert score(clip, images, [prompt] * 4, candidates).retrieved.all()
+
+
+def test_words_that_were_not_learned_are_refused(folder):
+    clip = Clip(str(folder))
+    assert clip.embed_texts(["a red dog"]).shape == (1, 16)
+    with pytest.raises(UnknownWordsError, match='tiny has not learned all words of "a red hamburger"'):
+        clip.embed_texts(["a red dog", "a red hamburger"])

@@ -3,7 +3,7 @@ import torch
 
 from data.samplers import turntable
 from data.toybox.split import HELD_OUT
-from metrics.facing import JANUS_BELOW, facing
+from metrics.facing import facing
 from metrics.toybox_truth import toy_of, true_views
 
 CAMERAS = turntable(8, 64)
@@ -23,16 +23,16 @@ def test_the_true_object_faces_the_right_way_also_when_blurred_and_noisy(views, 
 
 @pytest.mark.parametrize("shift", [(3, 0), (-2, 2), (0, -4)])
 def test_an_object_that_stands_a_little_elsewhere_faces_the_right_way(views, shift):
-    assert facing(views.roll(shift, dims=(1, 2)), views, CAMERAS.azimuth) >= JANUS_BELOW
+    assert facing(views.roll(shift, dims=(1, 2)), views, CAMERAS.azimuth) >= 3 / 4
 
 
 def test_a_face_on_every_side_is_janus(views):
-    assert facing(views[:1].expand_as(views), views, CAMERAS.azimuth) == 3 / 8 < JANUS_BELOW
+    assert facing(views[:1].expand_as(views), views, CAMERAS.azimuth) == 3 / 8
 
 
 def test_a_second_face_at_the_back_is_janus(views):
     """The front half of the object, and its copy turned by half a circle."""
-    assert facing(views[[0, 1, 7, 7, 0, 1, 1, 7]], views, CAMERAS.azimuth) <= 5 / 8 < JANUS_BELOW
+    assert facing(views[[0, 1, 7, 7, 0, 1, 1, 7]], views, CAMERAS.azimuth) <= 5 / 8
 
 
 def test_an_object_turned_by_a_quarter_faces_the_wrong_way(views):

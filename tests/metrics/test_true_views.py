@@ -5,7 +5,7 @@ from data.errors import UserError
 from data.toybox.grammar import build
 from data.toybox.raycast import render
 from data.toybox.split import HELD_OUT
-from metrics.janus import janus, janus_cameras, read_rule
+from metrics.janus import janus, janus_cameras, read_rule, rule_file
 from metrics.toybox_truth import toy_of
 from metrics.true_views import TrueViews, fronted_toy
 
@@ -25,7 +25,7 @@ def test_views_of_the_true_toy_are_front_within_45_degrees():
 
 @pytest.mark.parametrize(("fronts", "is_janus"), [((0,), False), ((0, 180), True), ((0, 90, 180, 270), True)])
 def test_true_toys_are_not_janus_and_toys_with_more_fronts_are(fronts, is_janus):
-    rule = read_rule("true_views")
+    rule = read_rule(rule_file("true_views"))
     for prompt in PROMPTS:
         assert janus(views(prompt, *fronts), prompt, TrueViews(), rule).is_janus == is_janus, prompt
 

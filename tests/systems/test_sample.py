@@ -115,6 +115,14 @@ def test_every_picture_is_written_and_the_manifest_tells_what_it_is(run: Run, tm
     assert metrics["prior"] == "echo" and {"seconds", "version", "device", "peak_memory_mb"} <= metrics.keys()
 
 
+def test_all_prompts_are_read_together(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    prior, read = EchoPrior(), []
+    encode = prior.encode_text
+    monkeypatch.setattr(prior, "encode_text", lambda texts: read.append(texts) or encode(texts))
+    run(prior=prior, prompts=["a dog", "a cat", "a pig"], n_samples=1)
+    assert read == [["a dog, 3d asset", "", "a cat, 3d asset", "a pig, 3d asset"]]
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_sample_is_the_same_whatever_else_is_drawn(run: Run, batch: int) -> None:
     many = run(prompts=["a dog", "a cat of gold"], n_samples=4, batch=batch)

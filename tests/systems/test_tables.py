@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+
+from metrics.intervals import Interval
+from systems.gallery import Shown, write_gallery
+from systems.pictures import to_bytes
+from systems.tables import Figure, Table, mean_of, rate_of
+from tests.systems.test_reporting import Sources
+
+TABLE = Table(("fid", "runs"), {"<ours>": {"fid": Figure(1.25, Interval(1.0, 1.5)), "runs": "3"}, "theirs": {}}, "by")
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "text"),
+    [
+        (0.48312, Interval(0.4, 0.61), "0.483 (0.400 to 0.610)"),
+        (123.456, Interval(99.5, 140.0), "123 (100 to 140)"),
+        (0.000012, Interval(-0.1, 0.1), "0.0000 (-0.1000 to 0.1000)"),
+        (0.0, Interval(0.0, 0.0595), "0.00 (0.00 to 0.06)"),
+        (7.0, mean_of([7.0]).interval, "7.00"),
+    ],
+)
+def test_a_figure_has_three_digits_and_its_interval_as_many_decimals(
+    value: float, interval: Interval, text: str
+) -> None:
+    assert str(Figure(value, interval)) == text
+
+
+def test_rates_have_intervals_within_0_and_1_and_means_those_of_student() -> None:
+    rate, mean = rate_of([1.0, 0.0, 0.0, 0.0]), mean_of([1.0, 0.0, 0.0, 0.0])
+    assert rate.value == mean.value == 0.25
+    assert rate.interval.low > 0 and rate.interval.high < 1 and mean.interval.low < 0
+
+
+def test_a_table_is_the_same_in_all_its_forms(tmp_path: Path) -> None:
+    TABLE.write(tmp_path)
+    assert (tmp_path / "table.md").read_text().splitlines() == [
+        "| by | fid | runs |",
+        "| --- | --- | --- |",
+        "| <ours> | 1.25 (1.00 to 1.50) | 3 |",
+        "| theirs |  |  |",
+    ]
+    with (tmp_path / "table.csv").open() as file:
+        ours, theirs = csv.DictReader(file)
+    assert ours == {
+        "by": "<ours>", "fid": "1.25", "fid_low": "1.0", "fid_high": "1.5", "runs": "3", "runs_low": "", "runs_high": ""
+    }  # fmt: skip
+    assert set(theirs.values()) == {"theirs", ""}
+    assert "<th>&lt;ours&gt;</th><td>1.25 (1.00 to 1.50)</td>" in TABLE.html()
+
+
+def test_a_gallery_needs_no_other_file(tmp_path: Path, rng: torch.Generator) -> None:
+    (tmp_path / "command.txt").write_text("python launch.py experiment=evaluate\n")
+    shown = Shown(to_bytes(torch.rand(8, 16, 3, generator=rng)), "IoU < 1")
+    write_gallery(tmp_path, "janus", "1 of 2 runs are finished", TABLE, ["a", "b"], {"a dog": [shown, None]})
+    page = Sources()
+    page.feed((tmp_path / "index.html").read_text())
+    assert len(page.found) == 1 and page.found[0].startswith("data:image/jpeg;base64,")
+    assert "IoU &lt; 1" in (tmp_path / "index.html").read_text()
