@@ -91,6 +91,14 @@ class CaptionedPictures:
         return _Entry(folder / file, caption)
 
 
+def read_picture(file: Path, size: int) -> UInt8[Tensor, "size size 3"]:
+    """One that needs no caption, scaled and cut like the others. OSError or ValueError says what is wrong with it."""
+    try:
+        return _square(_read(file), size)
+    except (SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(str(error)) from error
+
+
 def _of_tar(tar: Path, key: str) -> list[_Entry]:
     samples = [parts for _, parts in sorted(read_samples(tar, key).items())]
     pictures = [next((parts[e] for e in ENDINGS if e in parts), None) for parts in samples]

@@ -21,17 +21,17 @@ class TextEncoder:
     """CLIP's last hidden states, of every token, padding included, as Stable Diffusion uses them; float32."""
 
     def __init__(self, tokenise: Callable[[list[str]], Tensor], model: CLIPTextModel) -> None:
-        self._tokenise = tokenise
-        self._model = model.eval().requires_grad_(False)
+        self.tokenise = tokenise
+        self.model = model.eval().requires_grad_(False)
 
     @torch.no_grad()
     def __call__(self, prompts: list[str]) -> Float[Tensor, "b l d"]:
-        ids = self._tokenise(prompts)
-        longer = self._tokenise([f"{prompt} a" for prompt in prompts])
+        ids = self.tokenise(prompts)
+        longer = self.tokenise([f"{prompt} a" for prompt in prompts])
         for prompt, is_full in zip(prompts, (ids == longer).all(dim=1).tolist(), strict=True):
             if is_full:
                 log.warning('"%s": the prior reads %d tokens; what comes after is cut', prompt, ids.shape[1])
-        return self._model(ids.to(self._model.device)).last_hidden_state
+        return self.model(ids.to(self.model.device)).last_hidden_state
 
 
 def load_text_encoder(folder: Path, device: torch.device) -> TextEncoder:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.errors import UserError
 from systems.starting import FIELD, KEY
+from systems.subject import check_subject
 
 MESHES = {"models.dmtet.LockedMesh", "models.shapes.MeshShape"}  # what reads the file at its `path`
 READS = {"models.physically_based.PhysicallyBased": 5}  # by material: the features of a field that it reads
@@ -18,6 +19,7 @@ def check_parts(config: DictConfig, used: Set[str]) -> None:
     """used: the keys that the job comes to; what the others say does not matter."""
     _check_meshes(config, used)
     _check_features(config, used)
+    check_subject(config)
 
 
 def _check_meshes(config: DictConfig, used: Set[str]) -> None:

@@ -35,6 +35,13 @@ class BytePairs:
         found = self._clip(texts, padding="max_length", truncation=True, return_tensors="pt")
         return torch.where(found.attention_mask.bool(), found.input_ids, self._padding)
 
+    def __len__(self) -> int:
+        return len(self._clip)
+
+    def tokens(self, text: str) -> list[int]:
+        """Of the text alone; a pair that CLIP's training met more often has a smaller number."""
+        return self._clip(text, add_special_tokens=False).input_ids
+
 
 def clip_tokenizer(pads_with_zero: bool, length: int = 77) -> CLIPTokenizer:
     """pads_with_zero: as OpenCLIP does, with token 0, which is "!"; OpenAI's CLIP pads with the end of the text."""

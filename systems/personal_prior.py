@@ -1,0 +1,59 @@
+"""A prior that has learned a subject, as a folder that any run reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler, ModelMixin
+from transformers import PreTrainedModel
+
+from guidance.diffusion_prior import DiffusionPrior
+from guidance.learner import Learner
+from guidance.prior_folder import HubId, find_prior
+from guidance.tokenizer import WordTokenizer
+from guidance.weights.conversion import write_folder
+from guidance.weights.original_file import OriginalCheckpoint
+
+
+def write_prior(prior: DiffusionPrior, learner: Learner, folder: Path, dtype: torch.dtype) -> None:
+    """The learner's networks, and beside them what they have not changed of `prior`. Whole or not at all."""
+    draft = folder.with_name(f"{folder.name}.draft")
+    for old in (draft, folder):
+        shutil.rmtree(old, ignore_errors=True)
+    _write_rest(prior, draft, dtype)
+    unet, text_encoder = learner.merged()
+    _save(unet.to(dtype), draft / "unet")
+    _save(text_encoder.to(dtype), draft / "text_encoder")
+    if isinstance(learner.tokenise, WordTokenizer):
+        learner.tokenise.save(draft / "tokenizer")
+    os.replace(draft, folder)
+
+
+def _write_rest(prior: DiffusionPrior, folder: Path, dtype: torch.dtype) -> None:
+    source = find_prior(prior.path)
+    if isinstance(source, HubId):
+        from guidance.weights.hub import fetch
+
+        source = fetch(source)
+    if source.is_file():
+        asked = "epsilon" if prior.prediction_type == "epsilon" else "v_prediction"
+        write_folder(OriginalCheckpoint(source), folder, asked, dtype)
+        return
+    for part in ("vae", "tokenizer"):
+        shutil.copytree(source / part, folder / part)
+    scheduler = DDIMScheduler.from_pretrained(source / "scheduler")
+    scheduler.register_to_config(prediction_type=prior.prediction_type)
+    scheduler.save_pretrained(folder / "scheduler")
+
+
+def _save(network: ModelMixin | PreTrainedModel, folder: Path) -> None:
+    """With a config that names no place of this machine."""
+    shutil.rmtree(folder, ignore_errors=True)
+    network.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("_name_or_path", None)
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
