@@ -83,7 +83,8 @@ class DreamBooth(pl.LightningModule):
         return moved(self.pictures[torch.cat(order)[:count]], zoom, shift, torch.zeros(count, dtype=torch.bool))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self.learner.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        parameters = self.learner.parameters()
+        return torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
 
     def train_dataloader(self) -> DataLoader:
         return steps_loader(self.max_steps)

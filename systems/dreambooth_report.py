@@ -13,6 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.nn.functional import pad
 
+from data.ranges import NonNegativeInt
 from data.samplers import turntable
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.prompts import PromptProcessor
@@ -47,7 +48,7 @@ class DreamBoothReport(Callback):
         clip: str | None = "assets/mini_clip",
         dtype: Literal["float32", "bfloat16", "float16"] = "float32",
         cache_dir: str = "~/.cache/fourview/prompts",
-        seed: int = 0,
+        seed: NonNegativeInt = 0,
     ) -> None:
         self.sampler, self.endings, self.suffix, self.elevation = sampler, endings, suffix, elevation
         self.clip, self.dtype, self.cache_dir, self.seed = clip, dtype, cache_dir, seed

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler, ModelMixin
+from torch import nn
 from transformers import PreTrainedModel
 
 from guidance.diffusion_prior import DiffusionPrior
@@ -26,8 +27,8 @@ def write_prior(prior: DiffusionPrior, learner: Learner, folder: Path, dtype: to
         shutil.rmtree(old, ignore_errors=True)
     _write_rest(prior, draft, dtype)
     unet, text_encoder = learner.merged()
-    _save(unet.to(dtype), draft / "unet")
-    _save(text_encoder.to(dtype), draft / "text_encoder")
+    _save(unet, draft / "unet", dtype)
+    _save(text_encoder, draft / "text_encoder", dtype)
     if isinstance(learner.tokenise, WordTokenizer):
         learner.tokenise.save(draft / "tokenizer")
     os.replace(draft, folder)
@@ -50,9 +51,10 @@ def _write_rest(prior: DiffusionPrior, folder: Path, dtype: torch.dtype) -> None
     scheduler.save_pretrained(folder / "scheduler")
 
 
-def _save(network: ModelMixin | PreTrainedModel, folder: Path) -> None:
-    """With a config that names no place of this machine."""
+def _save(network: ModelMixin | PreTrainedModel, folder: Path, dtype: torch.dtype) -> None:
+    """With a config that names no place of this machine; casts the network that is given."""
     shutil.rmtree(folder, ignore_errors=True)
+    nn.Module.to(network, dtype)  # diffusers' own warns of layers that it would leave in float32, of which it has none
     network.save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
     config.pop("_name_or_path", None)
