@@ -69,7 +69,7 @@ def test_from_pictures_to_an_object(original, tmp_path):
 
     about = [f"subject.pictures={tmp_path / 'pictures'}", "subject.kind=dog", "subject.around="]
     launch("experiment=dreambooth", f"prior.path={original('sd21-4view.pt')}", "preservation=class_prior",
-           "preservation.n_pictures=2", "trainer.callbacks.2.clip=null", *about)  # fmt: skip
+           "preservation.n_pictures=2", "before_after.clip=null", *about)  # fmt: skip
     learned = tmp_path / "dreambooth" / "a-sks-dog-0"
     assert (learned / "views.png").exists() and len(list((learned / "class").iterdir())) == 2
     launch("guidance=dreambooth", f"subject={learned}", "prompt=a sks dog", *SCENE)
