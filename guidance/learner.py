@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
+from peft.tuners.lora import Linear as Adapted
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from transformers import CLIPTextModel
@@ -98,9 +98,7 @@ class Learner(nn.Module):
 
     def weights(self) -> list[Tensor]:
         """theta; of weights that have an adapter what that adds to them."""
-        adapters = [
-            one for net in (self.unet, self.text_encoder) for one in net.modules() if isinstance(one, LoraLayer)
-        ]
+        adapters = [one for net in (self.unet, self.text_encoder) for one in net.modules() if isinstance(one, Adapted)]
         return [one.get_delta_weight(ADAPTER) for one in adapters] or list(self.trained.values())
 
     def merged(self) -> tuple[CameraUNet, CLIPTextModel]:
@@ -135,7 +133,7 @@ def _open(network: CameraUNet | CLIPTextModel, rank: int | None) -> None:
 
 def _merged(network):
     """peft puts each weight that it adapts one level down, to `base_layer`."""
-    adapted = [name for name, module in network.named_modules() if isinstance(module, LoraLayer)]
+    adapted = [name for name, module in network.named_modules() if isinstance(module, Adapted)]
     twin = copy.deepcopy(network)
     for name in adapted:
         layer = twin.get_submodule(name)

@@ -18,6 +18,7 @@ from guidance.prior_folder import HubId, find_prior
 from guidance.tokenizer import WordTokenizer
 from guidance.weights.conversion import write_folder
 from guidance.weights.original_file import OriginalCheckpoint
+from guidance.weights.prior_weights import PredictionType
 
 
 def write_prior(prior: DiffusionPrior, learner: Learner, folder: Path, dtype: torch.dtype) -> None:
@@ -41,7 +42,7 @@ def _write_rest(prior: DiffusionPrior, folder: Path, dtype: torch.dtype) -> None
 
         source = fetch(source)
     if source.is_file():
-        asked = "epsilon" if prior.prediction_type == "epsilon" else "v_prediction"
+        asked: PredictionType = "epsilon" if prior.prediction_type == "epsilon" else "v_prediction"
         write_folder(OriginalCheckpoint(source), folder, asked, dtype)
         return
     for part in ("vae", "tokenizer"):
