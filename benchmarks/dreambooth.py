@@ -32,6 +32,7 @@ from data.samplers import turntable  # noqa: E402
 from data.subject_pictures import read_subject  # noqa: E402
 from data.toybox.captions import parse  # noqa: E402
 from data.toybox.raycast import render  # noqa: E402
+from data.toybox.split import HELD_OUT  # noqa: E402
 from data.toybox.subjects import SUBJECTS, write_pictures  # noqa: E402
 from guidance.diffusion_prior import DiffusionPrior  # noqa: E402
 from metrics.toybox_truth import silhouette_on_grey  # noqa: E402
@@ -58,8 +59,10 @@ Row = dict[str, float]
 class Bench:
     """Everything of one output folder. more: overrides of every training; of_objects: of every distillation."""
 
-    def __init__(self, out: Path, seeds: int, more: Sequence[str], of_objects: Sequence[str]) -> None:
-        self.out, self.seeds, self.more, self.of_objects = out, seeds, more, of_objects
+    def __init__(
+        self, out: Path, seeds: int, captions: Sequence[str], more: Sequence[str], of_objects: Sequence[str]
+    ) -> None:
+        self.out, self.seeds, self.captions, self.more, self.of_objects = out, seeds, captions, more, of_objects
         self.networks = scores.Networks()
         for name, subject in SUBJECTS.items():
             if not (out / "pictures" / name).exists():
@@ -100,12 +103,12 @@ class Bench:
         subject = scores.kept(
             run / "scores.json", lambda: self._of_samples(prior(), name, f"a {TOKEN} {SUBJECTS[name].kind}")
         )
-        now = scores.kept_known(run / "known.json", prior, self.networks)
+        now = scores.kept_known(run / "known.json", prior, self.networks, self.captions)
         return subject | scores.lost(self.known_before(), now)
 
     def known_before(self) -> scores.Known:
         prior = lambda: DiffusionPrior("assets/mini", device="cpu")
-        return scores.kept_known(self.out / "known_before.json", prior, self.networks)
+        return scores.kept_known(self.out / "known_before.json", prior, self.networks, self.captions)
 
     def _of_samples(self, prior: DiffusionPrior, name: str, prompt: str) -> Row:
         found: Row = {}
@@ -183,10 +186,13 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--objects", nargs="*", choices=VARIANTS, default=["parameters"], help="variants distilled")
     parser.add_argument("--seeds", type=int, default=4, help="samples of each prompt, of four views")
+    parser.add_argument(
+        "--captions", type=int, default=len(HELD_OUT), help="held-out ones, what is lost is measured on"
+    )
     parser.add_argument("--of-objects", nargs="*", default=[], help="overrides of the distillations: quality=draft")
     parser.add_argument("overrides", nargs="*", help="of the trainings (after --): trainer.max_steps=50")
     args = parser.parse_args()
-    bench = Bench(args.out, args.seeds, args.overrides, args.of_objects)
+    bench = Bench(args.out, args.seeds, HELD_OUT[: args.captions], args.overrides, args.of_objects)
     runs = {one: {name: bench.after(name, one) for name in args.subjects} for one in args.variants}
     before = {name: bench.before(name) for name in args.subjects}
     objects = {

@@ -17,7 +17,6 @@ from data.samplers import turntable
 from data.toybox.captions import parse
 from data.toybox.grammar import ACCESSORIES, COLORS
 from data.toybox.raycast import render
-from data.toybox.split import HELD_OUT
 from data.toybox.subjects import Subject
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.prompts import PromptProcessor
@@ -106,7 +105,7 @@ def retrieval(images: Float[Tensor, "b h w 3"], prompt: str, clip: Clip) -> dict
     return {f"r_precision_{len(candidates)}_{clip.name}": first_ranked(cosine, own).float().mean().item()}
 
 
-def known(prior: DiffusionPrior, networks: Networks, captions: Sequence[str] = HELD_OUT) -> Known:
+def known(prior: DiffusionPrior, networks: Networks, captions: Sequence[str]) -> Known:
     """Four views of each caption, against the true toys: EvaluatePrior's figures, and KID to those."""
     cameras, samples, truths = turntable(4, SIZE), [], []
     found = []
@@ -176,5 +175,5 @@ def kept(file: Path, make: Callable[[], dict]) -> dict:
     return json.loads(file.read_text())
 
 
-def kept_known(file: Path, prior: Callable[[], DiffusionPrior], networks: Networks) -> Known:
-    return Known(**kept(file, lambda: asdict(known(prior(), networks))))
+def kept_known(file: Path, prior: Callable[[], DiffusionPrior], networks: Networks, captions: Sequence[str]) -> Known:
+    return Known(**kept(file, lambda: asdict(known(prior(), networks, captions))))

@@ -34,6 +34,7 @@ def test_three_pictures_and_a_kind_are_enough(run, pictures) -> None:
     for preservation in ("parameters", "class_prior", "none"):
         run.accepts("experiment=dreambooth", pictures, "subject.kind=dog", f"preservation={preservation}")
     run.accepts("experiment=dreambooth", pictures, "subject.kind=dog", "system.rank=8", "system.parts=[unet]")
+    run.accepts("experiment=dreambooth_mvdream", pictures, "subject.kind=dog")
 
 
 @pytest.mark.parametrize(
