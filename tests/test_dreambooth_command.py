@@ -9,15 +9,6 @@ SUBJECT = "prompt=a sks dog wearing a blue hat"
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> str:
-    """What can be seen of them without reading them."""
-    (tmp_path / "pictures").mkdir()
-    for name in ("a.png", "b.JPG", "c.webp", "notes.txt"):
-        (tmp_path / "pictures" / name).touch()
-    return f"subject.pictures={tmp_path / 'pictures'}"
-
-
-@pytest.fixture
 def learned(run, prior: str, tmp_path: Path) -> Path:
     """What can be seen of a finished DreamBooth run; and `run` goes without a prior of its own."""
     folder = tmp_path / "past"
