@@ -25,10 +25,13 @@ from guidance.text_encoder import TextEncoder
 from guidance.tokenizer import WordTokenizer
 from guidance.weights.clip_tokenizer import BytePairs
 from guidance.weights.prior_weights import PriorWeights
+from guidance.word_embedding import WordEmbedding
 
-Part = Literal["unet", "text_encoder"]
+Part = Literal["unet", "text_encoder", "word"]
+ORDER = ("unet", "text_encoder", "word")  # the word apart from the others once those are open
 TEXT_ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
 CAMERA = "class_embedding."  # diffusers' name for it; 2D mode skips it
+WORD = "token_embedding/word"  # the end of what its embedding is called here
 ADAPTER = "default"  # peft's name for the first one
 
 
@@ -38,8 +41,8 @@ class Learner(nn.Module):
 
     word: what will mean the subject. A vocabulary of words gets it as a new one, which starts in the middle of the
     others; of byte pairs it must be a rare one.
-    parts: which of the two learn. rank: of low-rank adapters on every attention (Hu et al. 2021); None: all weights
-    learn, but not those of the camera.
+    parts: which of the two learn; "word": the embedding of that word, apart from the others. rank: of low-rank adapters
+    on every attention (Hu et al. 2021); None: all weights learn, but not those of the camera.
     """
 
     def __init__(
@@ -59,18 +62,26 @@ class Learner(nn.Module):
         self.alphas_cumprod = schedule.alphas_cumprod.to(device)
         self.prediction_type = schedule.prediction_type
         text = with_word(weights.text_encoder(device), word)
-        self.tokenise = text.tokenise
+        self.tokenise, self.word = text.tokenise, word
         self._unet, self._text = [weights.unet(torch.float32, device)], [text.model]  # in lists: no submodules
         set_view_count(self.unet, 1)
         if checkpointing:
             self.unet.enable_gradient_checkpointing()
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(seed)
-            for part in parts:
-                _open(self.unet if part == "unet" else self.text_encoder, rank)
+            for part in sorted(parts, key=ORDER.index):
+                self._open(part, rank)
         named = [(f"{part}.{name}", weight) for part, network in self._networks() for name, weight in network]
         trained = {name: weight for name, weight in named if weight.requires_grad}
         self.trained = nn.ParameterDict({name.replace(".", "/"): weight for name, weight in trained.items()})
+
+    def _open(self, part: Part, rank: int | None) -> None:
+        if part == "word":
+            [token] = self.tokenise.tokens(self.word)
+            embedding = WordEmbedding(self.text_encoder.get_input_embeddings(), token)
+            self.text_encoder.set_input_embeddings(embedding)
+        else:
+            _open(self.unet if part == "unet" else self.text_encoder, rank)
 
     @property
     def unet(self) -> CameraUNet:
@@ -97,9 +108,14 @@ class Learner(nn.Module):
         return mse_loss(found.float(), wanted)
 
     def weights(self) -> list[Tensor]:
-        """theta; of weights that have an adapter what that adds to them."""
+        """theta, without the word, which means nothing yet; of weights that have an adapter what that adds to them."""
         adapters = [one for net in (self.unet, self.text_encoder) for one in net.modules() if isinstance(one, Adapted)]
-        return [one.get_delta_weight(ADAPTER) for one in adapters] or list(self.trained.values())
+        changes = [one.get_delta_weight(ADAPTER) for one in adapters]
+        return changes or [weight for name, weight in self.trained.items() if not name.endswith(WORD)]
+
+    def of_word(self) -> list[nn.Parameter]:
+        """The embedding of the word, if it learns apart."""
+        return [weight for name, weight in self.trained.items() if name.endswith(WORD)]
 
     def merged(self) -> tuple[CameraUNet, CLIPTextModel]:
         """Copies of the networks, with what their adapters add in their weights."""
@@ -140,4 +156,6 @@ def _merged(network):
         layer.merge()
         parent, _, own = name.rpartition(".")
         setattr(twin.get_submodule(parent), own, layer.get_base_layer())
+    if isinstance(twin, CLIPTextModel) and isinstance(embedding := twin.get_input_embeddings(), WordEmbedding):
+        twin.set_input_embeddings(embedding.merged())
     return twin.requires_grad_(False)

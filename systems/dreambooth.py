@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import Parameter
 from torch.utils.data import DataLoader
 
 from data.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -28,7 +29,7 @@ class DreamBooth(pl.LightningModule):
 
     pictures: the folder of 3 to 6 pictures. token: the word that will mean the subject. around: what else the pictures
     show, in words, so that the token need not mean that, too: ", colorful background".
-    parts, rank, checkpointing: see guidance/learner.py.
+    parts, rank, checkpointing: see guidance/learner.py. word_rate: the learning rate of the word, where that is a part.
     shift, zoom: how much a picture is moved and enlarged at most, as shares of it; it is never mirrored.
     """
 
@@ -40,10 +41,11 @@ class DreamBooth(pl.LightningModule):
         token: str,
         kind: str,
         around: str = "",
-        parts: Sequence[Literal["unet", "text_encoder"]] = ("unet", "text_encoder"),
+        parts: Sequence[Literal["unet", "text_encoder", "word"]] = ("unet", "text_encoder"),
         rank: PositiveInt | None = None,
         batch_size: PositiveInt = 4,
         learning_rate: PositiveFloat = 2e-6,
+        word_rate: PositiveFloat = 1e-3,
         weight_decay: NonNegativeFloat = 0.01,
         shift: Fraction = 0.03,
         zoom: Fraction = 0.05,
@@ -58,6 +60,7 @@ class DreamBooth(pl.LightningModule):
         self.sentence = self.subject + around
         self.learner = Learner(prior.weights, token, parts, rank, prior.device, checkpointing, seed)
         self.batch_size, self.learning_rate, self.weight_decay = batch_size, learning_rate, weight_decay
+        self.word_rate = word_rate
         self.shift, self.zoom = shift, zoom
         self.max_steps, self.seed = max_steps, seed
         preservation.remember(self.learner)
@@ -83,8 +86,15 @@ class DreamBooth(pl.LightningModule):
         return moved(self.pictures[torch.cat(order)[:count]], zoom, shift, torch.zeros(count, dtype=torch.bool))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        parameters = self.learner.parameters()
-        return torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+        """The word at a rate of its own: it has far to go, and nothing to lose."""
+        word = self.learner.of_word()
+        others = [weight for weight in self.learner.parameters() if all(weight is not one for one in word)]
+        groups: list[dict[str, list[Parameter] | float]] = []
+        if others:
+            groups.append({"params": others, "lr": self.learning_rate, "weight_decay": self.weight_decay})
+        if word:
+            groups.append({"params": word, "lr": self.word_rate, "weight_decay": 0.0})
+        return torch.optim.AdamW(groups, fused=True)
 
     def train_dataloader(self) -> DataLoader:
         return steps_loader(self.max_steps)

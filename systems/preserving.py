@@ -61,6 +61,8 @@ class Parameters:
     def prepare(self, prior: DiffusionPrior, folder: Path) -> None: ...
 
     def __call__(self, learner: Learner, rng: torch.Generator) -> Float[Tensor, ""]:
+        if not self._start:  # only the word learns, which nothing holds
+            return torch.zeros((), device=learner.alphas_cumprod.device)
         return self.weight * distance(learner.weights(), self._start)
 
 

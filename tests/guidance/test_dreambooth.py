@@ -145,6 +145,20 @@ def test_class_pictures_are_half_of_the_loss(prior, pictures, tmp_path, fresh_rn
     torch.testing.assert_close(preservation(learning.learner, fresh_rng()), expected)
 
 
+def test_a_word_alone_takes_nothing_from_the_prior(prior, pictures, tmp_path):
+    learning = system(prior, pictures, Parameters(1.0), parts=["word"], word_rate=0.1)
+    fit(learning, tmp_path)
+    write_prior(prior, learning.learner, tmp_path / "prior", torch.float32)
+    back = DiffusionPrior(str(tmp_path / "prior"), dtype="float32")
+    old = prior.unet.state_dict()
+    assert all(torch.equal(weight, old[name]) for name, weight in back.unet.state_dict().items())
+    assert torch.equal(back.encode_text(["a red dog"]), prior.encode_text(["a red dog"]))
+    untrained = system(prior, pictures).learner
+    write_prior(prior, untrained, tmp_path / "untrained", torch.float32)
+    said = [one.encode_text(["a sks dog"]) for one in (back, DiffusionPrior(str(tmp_path / "untrained")))]
+    assert (said[0] - said[1]).abs().max() > 0.01
+
+
 def test_all_ways_to_preserve_are_preservations():
     assert all(isinstance(one, Preservation) for one in (Nothing(), Parameters(), class_prior()))
 

@@ -130,3 +130,20 @@ def test_a_word_that_has_a_meaning_or_is_none_is_refused(weights, word, why):
 def test_nothing_to_learn_is_refused(weights):
     with pytest.raises(UserError, match="nothing learns"):
         Learner(weights, "sks", parts=[])
+
+
+@pytest.mark.parametrize("parts", [["word"], ["unet", "word", "text_encoder"]])
+def test_the_word_can_learn_apart_from_the_others(weights, latents, fresh_rng, parts):
+    learner = Learner(weights, "sks", parts=parts)
+    fresh = Learner(weights, "sks").text_encoder.get_input_embeddings().weight.clone()
+    (word,) = learner.of_word()
+    assert word.shape == (16,) and all(word is not weight for weight in learner.weights())
+    trained(learner, latents, fresh_rng())
+    _, text_encoder = learner.merged()
+    rows = text_encoder.get_input_embeddings().weight
+    assert torch.equal(rows[-1], word) and not torch.equal(rows[-1], fresh[-1])
+    assert torch.equal(rows[:-1], fresh[:-1]) == (parts == ["word"])
+    ids = learner.tokenise([SENTENCE, "a red dog"])
+    with torch.no_grad():
+        said = [network(ids).last_hidden_state for network in (learner.text_encoder, text_encoder)]
+    torch.testing.assert_close(said[0], said[1])
