@@ -43,7 +43,8 @@ VARIANTS = {
     "parameters": ["preservation=parameters"],
     "none": ["preservation=none"],
     "class_prior": ["preservation=class_prior"],
-    "lora": ["preservation=none", "system.rank=8", "system.learning_rate=0.0005"],
+    "word": ["system.parts=[word]", "preservation=none"],
+    "lora": ["preservation=none", "system.rank=8", "system.learning_rate=0.001"],
 }
 ENDINGS = {  # what the second prompt says of a subject: nothing that it has a colour of
     "dog": " wearing a red hat",
@@ -51,7 +52,7 @@ ENDINGS = {  # what the second prompt says of a subject: nothing that it has a c
     "robot": " wearing a blue crown",
 }
 SAMPLED = ("truth_psnr", "truth_iou", "identity_efficientnet_lite0", "identity_mini_clip")
-TOLD = ("clip_score_mini_clip", "r_precision_41_mini_clip", "truth_psnr")
+TOLD = ("clip_score_mini_clip", "r_precision_mini_clip", "truth_psnr")
 KEPT = ("lost_psnr", "lost_iou", "lost_clip_score", "known_kid")
 Row = dict[str, float]
 
@@ -201,7 +202,12 @@ def main() -> None:
         for name in args.subjects
         for ending in ("", ENDINGS[name])
     }
-    means = {"before": mean(list(before.values()))} | {one: mean(list(of.values())) for one, of in runs.items()}
+    perfect = {
+        key.replace("_truth_", "_"): value for key, value in mean(list(before.values())).items() if "_truth_" in key
+    }
+    means = {"the subject itself": perfect, "before": mean(list(before.values()))} | {
+        one: mean(list(of.values())) for one, of in runs.items()
+    }
     table = {"mean": means, "before": before, "runs": runs, "objects": objects}
     (args.out / "table.json").write_text(json.dumps(table, indent=2) + "\n")
     tables = [priors_table(means), *([objects_table(objects)] if objects else [])]

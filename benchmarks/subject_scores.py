@@ -79,30 +79,28 @@ def of_subject(
     without the subject's name, "a dog wearing a red hat"."""
     worn = parse(prompt).worn
     truth = render(subject.build(worn), cameras, supersampling=3)
-    truth = truth.repeat(len(images) // len(cameras), 1, 1, 1)
+    truths = truth.repeat(len(images) // len(cameras), 1, 1, 1)
     scores = {
-        "truth_psnr": psnr(images, truth[..., :3]),
-        "truth_iou": silhouette_iou(opacity, truth[..., 3:]),
-        f"clip_score_{networks.clip.name}": clip_scores(networks.clip, images, [prompt] * len(images)).mean().item(),
+        "truth_psnr": psnr(images, truths[..., :3]),
+        "truth_iou": silhouette_iou(opacity, truths[..., 3:]),
+        **{f"identity_pictures_{one.name}": likeness(pictures, one) for one in networks.embedders},
     }
-    for one in networks.embedders:
-        scores[f"identity_{one.name}"] = identity(images, pictures, one).mean().item()
-        own_views = identity(truth[: len(cameras), ..., :3], pictures, one).mean().item()
-        scores[f"identity_truth_{one.name}"] = own_views  # the subject itself from the same cameras
-        scores[f"identity_pictures_{one.name}"] = likeness(pictures, one)
-    if worn:
-        scores |= retrieval(images, prompt, networks.clip)
+    for whose, seen in (("", images), ("truth_", truth[..., :3])):  # of the subject itself, too, from the same cameras
+        found = {f"identity_{whose}{one.name}": identity(seen, pictures, one) for one in networks.embedders}
+        found[f"clip_score_{whose}{networks.clip.name}"] = clip_scores(networks.clip, seen, [prompt] * len(seen))
+        if worn:
+            found[f"r_precision_{whose}{networks.clip.name}"] = retrieved(seen, prompt, networks.clip)
+        scores |= {name: values.mean().item() for name, values in found.items()}
     return scores
 
 
-def retrieval(images: Float[Tensor, "b h w 3"], prompt: str, clip: Clip) -> dict[str, float]:
-    """Is the prompt nearer than the same with another thing worn, in any colour, or with none?"""
+def retrieved(images: Float[Tensor, "b h w 3"], prompt: str, clip: Clip) -> Float[Tensor, "b"]:
+    """Is the prompt nearer than the same with another thing worn, in any colour, or with none: 41 in all?"""
     kind = parse(prompt).kind
     worn = [f"{'an' if color[0] in 'aeiou' else 'a'} {color} {item}" for color in COLORS for item in ACCESSORIES]
     candidates = [f"a {kind}", *(f"a {kind} wearing {one}" for one in worn)]
     cosine = clip.embed_images(images) @ clip.embed_texts(candidates).T
-    own = torch.full((len(images),), candidates.index(prompt))
-    return {f"r_precision_{len(candidates)}_{clip.name}": first_ranked(cosine, own).float().mean().item()}
+    return first_ranked(cosine, torch.full((len(images),), candidates.index(prompt))).float()
 
 
 def known(prior: DiffusionPrior, networks: Networks, captions: Sequence[str]) -> Known:
