@@ -61,8 +61,8 @@ class Learner(nn.Module):
         schedule, device = weights.schedule(), torch.device(device)
         self.alphas_cumprod = schedule.alphas_cumprod.to(device)
         self.prediction_type = schedule.prediction_type
-        text = with_word(weights.text_encoder(device), word)
-        self.tokenise, self.word = text.tokenise, word
+        text, self.token = with_word(weights.text_encoder(device), word)
+        self.tokenise = text.tokenise
         self._unet, self._text = [weights.unet(torch.float32, device)], [text.model]  # in lists: no submodules
         set_view_count(self.unet, 1)
         if checkpointing:
@@ -77,8 +77,7 @@ class Learner(nn.Module):
 
     def _open(self, part: Part, rank: int | None) -> None:
         if part == "word":
-            [token] = self.tokenise.tokens(self.word)
-            embedding = WordEmbedding(self.text_encoder.get_input_embeddings(), token)
+            embedding = WordEmbedding(self.text_encoder.get_input_embeddings(), self.token)
             self.text_encoder.set_input_embeddings(embedding)
         else:
             _open(self.unet if part == "unet" else self.text_encoder, rank)
@@ -122,18 +121,19 @@ class Learner(nn.Module):
         return _merged(self.unet), _merged(self.text_encoder)
 
 
-def with_word(text: TextEncoder, word: str) -> TextEncoder:
-    """An encoder that has a token for `word` alone, which means nothing yet."""
+def with_word(text: TextEncoder, word: str) -> tuple[TextEncoder, int]:
+    """An encoder that has a token for `word` alone, which means nothing yet; and the token."""
     if isinstance(text.tokenise, BytePairs):
-        check_rare(word, text.tokenise.tokens(word), len(text.tokenise))
-        return text
+        tokens = text.tokenise.tokens(word)
+        check_rare(word, tokens, len(text.tokenise))
+        return text, tokens[0]
     assert isinstance(text.tokenise, WordTokenizer)
     check_new_word(word, text.tokenise.words)
     tokenise, model = text.tokenise.with_word(word), text.model
     model.resize_token_embeddings(len(tokenise), mean_resizing=False)
     rows = model.get_input_embeddings().weight.data
     rows[-1] = rows[:-1].mean(dim=0)
-    return TextEncoder(tokenise, model)
+    return TextEncoder(tokenise, model), len(rows) - 1
 
 
 def _open(network: CameraUNet | CLIPTextModel, rank: int | None) -> None:
