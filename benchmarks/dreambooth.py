@@ -44,8 +44,10 @@ VARIANTS = {
     "none": ["preservation=none"],
     "class_prior": ["preservation=class_prior"],
     "word": ["system.parts=[word]", "preservation=none"],
+    "text": ["system.parts=[text_encoder]", "system.learning_rate=0.001", "preservation.weight=100"],
     "lora": ["preservation=none", "system.rank=8", "system.learning_rate=0.001"],
 }
+DEFAULT = ("parameters", "none", "class_prior", "lora")
 ENDINGS = {  # what the second prompt says of a subject: nothing that it has a colour of
     "dog": " wearing a red hat",
     "duck": " wearing a green scarf",
@@ -93,10 +95,10 @@ class Bench:
         return path
 
     def before(self, name: str) -> Row:
-        """The embedded prior, asked for one of the kind: what is not learned but known."""
+        """The embedded prior, asked in words: what needs no learning."""
         prior = DiffusionPrior("assets/mini", device="cpu")
         file = self.out / f"before_{name}.json"
-        return scores.kept(file, lambda: self._of_samples(prior, name, f"a {SUBJECTS[name].kind}"))
+        return scores.kept(file, lambda: self._of_samples(prior, name, in_words(name)))
 
     def after(self, name: str, variant: str) -> Row:
         run = self.personal(name, variant)
@@ -115,7 +117,7 @@ class Bench:
         found: Row = {}
         for key, ending in (("", ""), ("told_", ENDINGS[name])):
             images = scores.look_at_samples(prior, prompt + ending, self.seeds)
-            plain = f"a {SUBJECTS[name].kind}{ending}"
+            plain = in_words(name) + ending
             own = scores.of_subject(
                 images, silhouette_on_grey(images), SUBJECTS[name], plain, turntable(4, scores.SIZE),
                 self.pictures(name), self.networks,
@@ -125,18 +127,18 @@ class Bench:
 
     def of_object(self, name: str, variant: str, ending: str) -> Row:
         run = self.distilled(name, variant, ending)
-        plain = f"a {SUBJECTS[name].kind}{ending}"
+        plain = in_words(name) + ending
         make = lambda: scores.of_object(run, SUBJECTS[name], plain, self.pictures(name), self.networks)
         return scores.kept(run / "scores.json", make)
 
     def sheet_rows(self, name: str, variants: Sequence[str], objects: Sequence[str]) -> list[Float[Tensor, "h w 3"]]:
         """Each of eight views."""
         truth = render(SUBJECTS[name].build(), turntable(4, scores.SIZE), supersampling=3)[..., :3]
-        worn = parse(f"a {SUBJECTS[name].kind}{ENDINGS[name]}").worn
+        worn = parse(in_words(name) + ENDINGS[name]).worn
         told = render(SUBJECTS[name].build(worn), turntable(4, scores.SIZE), supersampling=3)[..., :3]
         blank = torch.ones(max(0, 8 - len(self.pictures(name))), scores.SIZE, scores.SIZE, 3)
         rows = [torch.cat([self.pictures(name)[:8], blank]), torch.cat([truth, told])]
-        priors = [("assets/mini", f"a {SUBJECTS[name].kind}")]
+        priors = [("assets/mini", in_words(name))]
         priors += [(str(self.personal(name, one) / "prior"), f"a {TOKEN} {SUBJECTS[name].kind}") for one in variants]
         for path, prompt in priors:
             prior = DiffusionPrior(path, device="cpu")
@@ -145,6 +147,11 @@ class Bench:
             runs = [self.distilled(name, variant, end) for end in ("", ENDINGS[name])]
             rows += [scores.of_run(run)(turntable(8, scores.SIZE))[0] for run in runs]
         return [torch.cat(list(row), dim=1) for row in rows]
+
+
+def in_words(name: str) -> str:
+    """The nearest that a caption comes to the subject: what CLIP, which knows no token, is asked."""
+    return f"a {SUBJECTS[name].color} {SUBJECTS[name].kind}"
 
 
 def mean(rows: Sequence[Row]) -> Row:
@@ -184,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("outputs/dreambooth_table"))
     parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, default=list(SUBJECTS))
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(DEFAULT))
     parser.add_argument("--objects", nargs="*", choices=VARIANTS, default=["parameters"], help="variants distilled")
     parser.add_argument("--seeds", type=int, default=4, help="samples of each prompt, of four views")
     parser.add_argument(

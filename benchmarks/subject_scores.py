@@ -76,7 +76,7 @@ def of_subject(
     cameras: Cameras, pictures: Float[Tensor, "n h w 3"], networks: Networks,
 ) -> dict[str, float]:  # fmt: skip
     """Pictures of one or more objects from all of `cameras`, which should show the subject as the prompt says; that
-    without the subject's name, "a dog wearing a red hat"."""
+    in plain words, "a yellow dog wearing a red hat"."""
     worn = parse(prompt).worn
     truth = render(subject.build(worn), cameras, supersampling=3)
     truths = truth.repeat(len(images) // len(cameras), 1, 1, 1)
@@ -96,9 +96,10 @@ def of_subject(
 
 def retrieved(images: Float[Tensor, "b h w 3"], prompt: str, clip: Clip) -> Float[Tensor, "b"]:
     """Is the prompt nearer than the same with another thing worn, in any colour, or with none: 41 in all?"""
-    kind = parse(prompt).kind
+    toy = parse(prompt)
+    plain = f"a {toy.color} {toy.kind}"
     worn = [f"{'an' if color[0] in 'aeiou' else 'a'} {color} {item}" for color in COLORS for item in ACCESSORIES]
-    candidates = [f"a {kind}", *(f"a {kind} wearing {one}" for one in worn)]
+    candidates = [plain, *(f"{plain} wearing {one}" for one in worn)]
     cosine = clip.embed_images(images) @ clip.embed_texts(candidates).T
     return first_ranked(cosine, torch.full((len(images),), candidates.index(prompt))).float()
 
