@@ -136,6 +136,14 @@ def _told(endings: Sequence[str]) -> tuple[str | None, str | None]:
     return first(ENDINGS), first(("txt", "json"))
 
 
+def read_picture(file: Path, size: int) -> UInt8[Tensor, "size size 3"]:
+    """One that needs no caption, scaled and cut like the others. OSError or ValueError says what is wrong with it."""
+    try:
+        return _square(_read(file), size)
+    except (SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(str(error)) from error
+
+
 def _read(file: Path | Member) -> bytes:
     if isinstance(file, Path) and file.stat().st_size > LARGEST:
         raise ValueError(f"it is larger than {LARGEST} bytes")

@@ -52,3 +52,14 @@ def v_to_noise(
 ) -> Float[Tensor, "b c y x"]:
     """eps = alpha v + sigma x_t, where v = alpha eps - sigma x_0 (Salimans and Ho 2022, appendix D)."""
     return alpha * v + sigma * noisy
+
+
+def training_target(
+    prediction_type: str,
+    latents: Float[Tensor, "b c y x"],
+    noise: Float[Tensor, "b c y x"],
+    alpha: Float[Tensor, "b 1 1 1"],
+    sigma: Float[Tensor, "b 1 1 1"],
+) -> Float[Tensor, "b c y x"]:
+    """What a network learns to predict: eps, or v = alpha eps - sigma x_0 (Salimans and Ho 2022)."""
+    return noise if prediction_type == "epsilon" else alpha * noise - sigma * latents

@@ -61,20 +61,21 @@ class DiffusionPrior:
     ) -> None:
         if offload and compile:
             raise UserError("prior.compile=true: weights that come and go cannot be compiled; pass prior.offload=false")
-        self.n_view = n_view
-        self.device = choose_device(device)
+        self.path, self.device = path, choose_device(device)
         self._dtype = choose_dtype(dtype, self.device)
-        self._weights = open_weights(path, prediction_type)
-        self.vocabulary, self.text_fingerprint = self._weights.vocabulary, self._weights.text_fingerprint
-        schedule = self._weights.schedule()
+        self.weights = open_weights(path, prediction_type)
+        self.vocabulary, self.text_fingerprint = self.weights.vocabulary, self.weights.text_fingerprint
+        schedule = self.weights.schedule()
         self.alphas_cumprod: Tensor = schedule.alphas_cumprod.to(self.device)
+        self.prediction_type = schedule.prediction_type
         self._to_noise = _to_noise(path, schedule.prediction_type)
         store = torch.device("cpu") if offload else self.device
-        self.unet = self._weights.unet(self._dtype, store)
+        self.unet = self.weights.unet(self._dtype, store)
         if n_view > 1 and not self.unet.takes_camera:
             raise UserError(f"prior.n_view={n_view}: {path} is a 2D prior, it knows no cameras; pass prior.n_view=1")
-        set_view_count(self.unet, n_view, attention_slice)
-        self._autoencoder = Autoencoder(self._weights.vae(self._dtype, store), vae_chunk, checkpointing)
+        self._attention_slice = attention_slice
+        self.attend(n_view)
+        self._autoencoder = Autoencoder(self.weights.vae(self._dtype, store), vae_chunk, checkpointing)
         size = _latent_size(image_size, self.unet, self._autoencoder.downsampling)
         self.latent_shape = (self.unet.config.in_channels, size, size)
         self.image_size = size * self._autoencoder.downsampling
@@ -84,6 +85,11 @@ class DiffusionPrior:
             self._autoencoder.to(self.device)
         if compile:
             self.unet.compile()
+
+    def attend(self, n_view: int) -> None:
+        """To so many views together from now on; 1 is the 2D mode, also of a multi-view prior."""
+        self.n_view = n_view
+        set_view_count(self.unet, n_view, self._attention_slice)
 
     def encode(self, images: Float[Tensor, "b h w 3"], rng: torch.Generator | None = None) -> Float[Tensor, "b c y x"]:
         """Gradient flows through to the images."""
@@ -115,13 +121,13 @@ class DiffusionPrior:
 
     def encode_text(self, prompts: list[str]) -> Float[Tensor, "b l d"]:
         """The text encoder is loaded for this and freed again: a full-size one takes more than a gigabyte."""
-        text = self._weights.text_encoder(self.device)(prompts)
+        text = self.weights.text_encoder(self.device)(prompts)
         give_back()
         return text
 
     @property
     def fingerprint(self) -> str:
-        return self._weights.fingerprint
+        return self.weights.fingerprint
 
 
 def _to_noise(path: str, prediction_type: str) -> ToNoise:

@@ -60,6 +60,10 @@ class WordTokenizer:
         """Of the words alone."""
         return [self._id.get(word, UNKNOWN) for word in words_of(text)]
 
+    def with_word(self, word: str) -> WordTokenizer:
+        """One that knows a word more; the tokens of the others stay."""
+        return WordTokenizer((*self.words, word), self.length, None if self.known is None else (*self.known, word))
+
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         known = {} if self.known is None else {"known": self.known}

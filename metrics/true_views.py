@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,7 +14,7 @@ from torch.nn.functional import interpolate, max_pool2d, pad
 from data.directions import FRONT, direction
 from data.errors import UserError
 from data.toybox.grammar import ONE_FRONT, Toy, build, has_front
-from data.toybox.parts import turn_about_z
+from data.toybox.parts import Part, turn_about_z
 from data.toybox.raycast import LIGHT, render
 from metrics.janus import janus_cameras
 from metrics.toybox_truth import toy_of
@@ -21,6 +22,7 @@ from metrics.toybox_truth import toy_of
 COARSE, SHIFT = 32, 1  # pixels
 NEARER = 1 / 16  # of the picture's size, cut off at each edge: a side is farther away than the front of a long body
 VISIBLE = 0.02  # difference of colours
+Solids = Callable[[Sequence[int]], list[Part]]  # of an object that has its front on these sides, see grammar.build
 LIGHTS = (0, 90, 180, 270)  # degrees; the back of an object is darker than its front, also where it has a second one
 
 
@@ -36,13 +38,15 @@ class TrueViews:
 
     Only the pixels count in which the view from straight ahead shows what the front alone has: a long body remains
     one, also with a face on its side.
+
+    solids: of an object that no caption means; then the prompts tell nothing. None: of the toy that the prompt means.
     """
 
+    def __init__(self, solids: Solids | None = None) -> None:
+        self.solids = solids
+
     def p_front(self, images: Float[Tensor, "b h w 3"], prompt: str) -> Float[Tensor, "b"]:
-        toy = fronted_toy(prompt)
-        if toy is None:
-            raise UserError(f'prompt="{prompt}" is about no toy with a front; its true views tell nothing')
-        truth = _truth(toy, images.shape[1])
+        truth = _truth(self.solids or _of_toy(prompt), images.shape[1])
         true, margin = truth.views.flatten(0, 1), round(NEARER * images.shape[1])
         nearer = images[:, margin : images.shape[1] - margin, margin : images.shape[2] - margin]
         error = torch.minimum(*(distances(_coarse(seen), true, truth.where) for seen in (images, nearer)))
@@ -59,10 +63,18 @@ class Truth:
 
 
 @lru_cache(maxsize=4)
-def _truth(toy: Toy, size: int) -> Truth:
+def _of_toy(prompt: str) -> Solids:
+    toy = fronted_toy(prompt)
+    if toy is None:
+        raise UserError(f'prompt="{prompt}" is about no toy with a front; its true views tell nothing')
+    return lambda fronts: build(toy, fronts=fronts)
+
+
+@lru_cache(maxsize=4)
+def _truth(solids: Solids, size: int) -> Truth:
     cameras = janus_cameras(size)
     toward = lambda azimuth: turn_about_z(azimuth) @ LIGHT
-    draw = lambda light, fronts: _coarse(render(build(toy, fronts=fronts), cameras, light=toward(light))[..., :3])
+    draw = lambda light, fronts: _coarse(render(solids(fronts), cameras, light=toward(light))[..., :3])
     views, faceless = torch.stack([draw(light, ONE_FRONT) for light in LIGHTS]), draw(LIGHTS[0], ())
     ahead = cameras.azimuth == 0
     differs = ((views[0] - faceless)[ahead].abs() > VISIBLE).any(dim=1).any(dim=0)

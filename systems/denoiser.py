@@ -14,7 +14,7 @@ from transformers import CLIPTextModel
 
 from data.errors import UserError
 from guidance.camera_unet import CameraUNet
-from guidance.diffusion import alpha_sigma
+from guidance.diffusion import alpha_sigma, training_target
 from guidance.multiview import set_view_count
 from guidance.weights.prior_weights import NoiseSchedule
 
@@ -77,10 +77,9 @@ class Noised:
 
 
 def denoising_loss(denoiser: Denoiser, batch: Noised, schedule: NoiseSchedule) -> Float[Tensor, ""]:
-    """|f(x_t, t, c) - target|^2, mean over all numbers; the target is eps, or v = alpha eps - sigma x_0."""
+    """|f(x_t, t, c) - target|^2, mean over all numbers."""
     alpha, sigma = alpha_sigma(schedule.alphas_cumprod, batch.t)
-    is_v = schedule.prediction_type == "v_prediction"
-    target = alpha * batch.noise - sigma * batch.latents if is_v else batch.noise
+    target = training_target(schedule.prediction_type, batch.latents, batch.noise, alpha, sigma)
     set_view_count(denoiser.unet, batch.n_view)
     found = denoiser(alpha * batch.latents + sigma * batch.noise, batch.t, batch.ids, batch.camera)
     return mse_loss(found.float(), target)

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from data.errors import UserError
 from metrics.clip_folder import find_clip
 from systems.starting import FIELD, KEY
+from systems.subject import check_subject
 
 WEIGHTS = {"metrics.consistency.Lpips", "metrics.features.Inception"}  # what reads a file of weights
 MESHES = {"models.dmtet.LockedMesh", "models.shapes.MeshShape"}  # what reads the file at its `path`
@@ -21,6 +22,7 @@ def check_parts(config: DictConfig, used: Set[str]) -> None:
     _check_meshes(config, used)
     _check_features(config, used)
     _check_metrics(config, used)
+    check_subject(config)
 
 
 def _check_meshes(config: DictConfig, used: Set[str]) -> None:

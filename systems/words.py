@@ -13,12 +13,13 @@ from guidance.prior_folder import find_prior
 from guidance.vocabulary import check_sentences, read_vocabulary
 from guidance.wording import Wording
 from systems.prompt_list import prompt_list
+from systems.subject import with_token
 
 
 def check_words(config: DictConfig, with_suffix: bool) -> None:
     """with_suffix: a prompt processor will add to the prompt."""
     found = find_prior(config.prior.path)
-    vocabulary = read_vocabulary(found) if isinstance(found, Path) else None
+    vocabulary = with_token(config, read_vocabulary(found) if isinstance(found, Path) else None)
     prompts = _prompts(config)
     said = [text for prompt in prompts for text in _sentences(config, prompt)] if with_suffix else prompts
     check_sentences(said, vocabulary, config.prompt_processor.unknown)

@@ -98,3 +98,12 @@ def mesh(tmp_path: Path) -> Path:
     """What can be seen of a mesh without reading it."""
     (tmp_path / "mine.glb").touch()
     return tmp_path / "mine.glb"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> str:
+    """What can be seen of them without reading them."""
+    (tmp_path / "pictures").mkdir()
+    for name in ("a.png", "b.JPG", "c.webp", "notes.txt"):
+        (tmp_path / "pictures" / name).touch()
+    return f"subject.pictures={tmp_path / 'pictures'}"

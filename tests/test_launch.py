@@ -26,6 +26,8 @@ ABOUT_A_FOLDER = {  # and its key
     "render_assets": "assets",
     "train_prior_assets": "shards",
     "compare_assets": "shards",
+    "dreambooth": "subject.pictures",
+    "dreambooth_mvdream": "subject.pictures",
 }
 WHOLE = {
     "evaluation",
@@ -36,6 +38,7 @@ WHOLE = {
     "experiment",
     "field",
     "rendering",
+    "preservation",
 }  # chosen by others, all at once
 CHOICES = sorted(
     f"{file.parent.name}={file.stem}"
@@ -47,6 +50,7 @@ WITH = {  # what a choice makes sense with
     "shape": ["renderer=dmtet"],
     "shape=mesh": ["renderer=dmtet", "shape.path=mine.glb"],
     "renderer=texture": ["geometry.path=mine.glb"],
+    "guidance=dreambooth": ["subject=outputs/dreambooth/a-sks-dog-0"],
 }
 EXPERIMENTS = sorted(file.stem for file in (ROOT / "conf" / "experiment").glob("*.yaml"))
 README = (ROOT / "README.md").read_text().splitlines()
@@ -182,17 +186,23 @@ def test_every_job_of_a_sweep_is_checked_before_the_first_starts(run: Run) -> No
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_passes_the_check(run: Run, mesh: Path, choice: str) -> None:
     others = WITH.get(choice, WITH.get(choice.split("=")[0], []))
-    run.accepts(PROMPT, choice, *[other.replace("mine.glb", str(mesh)) for other in others])
+    there = [re.sub("^subject=.*", f"subject={mesh.parent}", other.replace("mine.glb", str(mesh))) for other in others]
+    run.accepts(PROMPT, choice, *there)
 
 
 @pytest.mark.parametrize("arguments", EXAMPLES, ids=" ".join)
-def test_every_example_of_the_readme_passes_the_check(run: Run, past: Path, mesh: Path, arguments: list[str]) -> None:
+def test_every_example_of_the_readme_passes_the_check(
+    run: Run, past: Path, mesh: Path, pictures: str, arguments: list[str]
+) -> None:
     """The fixtures stand in for full-size weights, for the runs that an example goes on from, and for meshes."""
     full_size = [argument for argument in arguments if argument.startswith("prior.path=/models/")]
     kept = [argument for argument in arguments if argument not in full_size]
     there = [re.sub(r"^(run|init_from)=.*", rf"\1={past}", argument) for argument in kept]
     there = [re.sub(r"path=mine.glb$", f"path={mesh}", argument) for argument in there]
-    run.accepts(*there, *["prompt_processor.unknown=warn" for _ in full_size])
+    subject = [argument for argument in arguments if argument.startswith("subject=")]
+    there = [re.sub("^subject=.*", f"subject={mesh.parent}", argument) for argument in there]
+    there = [pictures if argument.startswith("subject.pictures=") else argument for argument in there]
+    run.accepts(*there, *["prompt_processor.unknown=warn" for _ in full_size + subject])
 
 
 def test_paths_in_a_tree_are_keys(run: Run) -> None:

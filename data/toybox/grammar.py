@@ -95,9 +95,15 @@ def build(toy: Toy, style: Style | None = None, fronts: Sequence[int] = ONE_FRON
     """
     style = style or Style()
     kind, _ = KINDS[toy.kind]
-    body = kind(COLORS[toy.color], style)
-    worn = [part for worn in toy.worn for part in ACCESSORIES[worn.item](body, COLORS[worn.color])]
-    return [_placed(copy, body, style.stretch) for part in body.parts + worn for copy in _on_sides(part, fronts)]
+    return assemble(kind(COLORS[toy.color], style), toy.worn, style.stretch, fronts)
+
+
+def assemble(
+    body: Body, worn: Sequence[Worn], stretch: Vector = (1.0, 1.0, 1.0), fronts: Sequence[int] = ONE_FRONT
+) -> list[Part]:
+    """The solids of any body, and of what it wears, where they stand."""
+    parts = body.parts + [part for one in worn for part in ACCESSORIES[one.item](body, COLORS[one.color])]
+    return [_placed(copy, body, stretch) for part in parts for copy in _on_sides(part, fronts)]
 
 
 def has_front(kind: str) -> bool:

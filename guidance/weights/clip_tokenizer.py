@@ -47,6 +47,9 @@ class BytePairs:
         """As a tokenizer of transformers that pads as this one does."""
         _padding_with(self._clip, self._clip.convert_ids_to_tokens(self._padding)).save_pretrained(folder)
 
+    def __len__(self) -> int:
+        return len(self._clip)
+
 
 def clip_tokenizer(pads_with_zero: bool, length: int = 77) -> CLIPTokenizer:
     """pads_with_zero: as OpenCLIP does, with token 0, which is "!"; OpenAI's CLIP pads with the end of the text."""

@@ -5,6 +5,7 @@ from data.errors import UserError
 from data.toybox.grammar import build
 from data.toybox.raycast import render
 from data.toybox.split import HELD_OUT
+from data.toybox.subjects import SUBJECTS
 from metrics.janus import janus, janus_cameras, read_rule, rule_file
 from metrics.toybox_truth import toy_of
 from metrics.true_views import TrueViews, fronted_toy
@@ -28,6 +29,15 @@ def test_true_toys_are_not_janus_and_toys_with_more_fronts_are(fronts, is_janus)
     rule = read_rule(rule_file("true_views"))
     for prompt in PROMPTS:
         assert janus(views(prompt, *fronts), prompt, TrueViews(), rule).is_janus == is_janus, prompt
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_an_object_that_no_caption_means_is_told_from_its_solids(name):
+    solids = lambda fronts: SUBJECTS[name].build(fronts=fronts)
+    for fronts in ((0,), (0, 180), (0, 90, 180, 270)):
+        seen = render(solids(fronts), CAMERAS)[..., :3]
+        score = janus(seen, "a sks thing", TrueViews(solids), read_rule("true_views"))
+        assert score.is_janus == (fronts != (0,)) and score.front_arcs > 0, fronts
 
 
 @pytest.mark.parametrize("prompt", ["a delicious hamburger", "a purple mushroom"])
