@@ -39,15 +39,17 @@ from metrics.toybox_truth import silhouette_on_grey  # noqa: E402
 from systems.run_folder import slug  # noqa: E402
 
 TOKEN = "sks"
+UNET = ["system.parts=[unet,text_encoder]"]
 VARIANTS = {
     "parameters": ["preservation=parameters"],
     "none": ["preservation=none"],
     "class_prior": ["preservation=class_prior"],
+    "unet": [*UNET, "system.learning_rate=0.0001", "preservation.weight=1000"],
+    "unet_none": [*UNET, "system.learning_rate=0.0001", "preservation=none"],
+    "lora": [*UNET, "system.rank=8", "preservation=none"],
     "word": ["system.parts=[word]", "preservation=none"],
-    "text": ["system.parts=[text_encoder]", "system.learning_rate=0.001", "preservation.weight=100"],
-    "lora": ["preservation=none", "system.rank=8", "system.learning_rate=0.001"],
 }
-DEFAULT = ("parameters", "none", "class_prior", "lora")
+DEFAULT = ("parameters", "none", "class_prior", "unet", "unet_none", "lora")
 ENDINGS = {  # what the second prompt says of a subject: nothing that it has a colour of
     "dog": " wearing a red hat",
     "duck": " wearing a green scarf",
@@ -72,7 +74,7 @@ class Bench:
                 write_pictures(out / "pictures" / name, subject)
 
     def pictures(self, name: str) -> Float[Tensor, "n h w 3"]:
-        return read_subject(str(self.out / "pictures" / name), scores.SIZE)
+        return read_subject(str(self.out / "pictures" / name), scores.SIZE).before_grey
 
     def personal(self, name: str, variant: str) -> Path:
         """The run that has learned the subject."""

@@ -29,7 +29,7 @@ from metrics.ground_truth import compare, psnr, silhouette_iou
 from metrics.identity import FeatureEmbedder, ImageEmbedder, identity, likeness
 from metrics.image_set import ImageSet, see
 from metrics.intervals import mean_interval
-from metrics.janus import janus, janus_cameras, read_rule
+from metrics.janus import janus, janus_cameras, read_rule, rule_file
 from metrics.toybox_truth import silhouette_on_grey, toy_of, true_views
 from metrics.true_views import TrueViews
 from systems.past_run import open_run
@@ -150,7 +150,7 @@ def of_object(
     images, opacity = look(cameras)
     scores = of_subject(images, opacity, subject, prompt, cameras, pictures, networks)
     solids = lambda fronts: subject.build(parse(prompt).worn, fronts)
-    found = janus(look(janus_cameras(SIZE))[0], prompt, TrueViews(solids), read_rule("true_views"))
+    found = janus(look(janus_cameras(SIZE))[0], prompt, TrueViews(solids), read_rule(rule_file("true_views")))
     return scores | {"janus": int(found.is_janus), "janus_front_arcs": found.front_arcs}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -138,8 +139,20 @@ def _told(endings: Sequence[str]) -> tuple[str | None, str | None]:
 
 def read_picture(file: Path, size: int) -> UInt8[Tensor, "size size 3"]:
     """One that needs no caption, scaled and cut like the others. OSError or ValueError says what is wrong with it."""
-    try:
+    with _one_error():
         return _square(_read(file), size)
+
+
+def read_cutout(file: Path, size: int) -> UInt8[Tensor, "size size 4"]:
+    """The same with its transparency: 255 everywhere, if it has none."""
+    with _one_error():
+        return _square(_read(file), size, "RGBA")
+
+
+@contextmanager
+def _one_error() -> Iterator[None]:
+    try:
+        yield
     except (SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
 
@@ -160,14 +173,14 @@ def _caption(found: str | Path | Member) -> str:
     return caption.strip()
 
 
-def _square(content: bytes, size: int) -> UInt8[Tensor, "h w 3"]:
-    """As it is meant to be seen: turned as its EXIF says, and over white where it is transparent."""
+def _square(content: bytes, size: int, mode: Literal["RGB", "RGBA"] = "RGB") -> UInt8[Tensor, "h w c"]:
+    """As it is meant to be seen: turned as its EXIF says, and in RGB over white where it is transparent."""
     with Image.open(io.BytesIO(content)) as image:
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"it is {image.width} x {image.height} pixels, more than {MOST_PIXELS}")
         upright = ImageOps.exif_transpose(image)
-        if upright.has_transparency_data:
+        if upright.has_transparency_data and mode == "RGB":
             upright = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-        small = ImageOps.fit(upright.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
+        small = ImageOps.fit(upright.convert(mode), (size, size), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(small))

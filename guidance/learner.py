@@ -93,15 +93,14 @@ class Learner(nn.Module):
     def _networks(self):
         return ("unet", self.unet.named_parameters()), ("text_encoder", self.text_encoder.named_parameters())
 
-    def loss(self, latents: Float[Tensor, "b c y x"], sentence: str, rng: torch.Generator) -> Float[Tensor, ""]:
-        """Of denoising pictures that show what the sentence says: |eps_hat(x_t, t, y) - eps|^2, or the same of v where
+    def loss(self, latents: Float[Tensor, "b c y x"], sentences: list[str], rng: torch.Generator) -> Float[Tensor, ""]:
+        """Of denoising pictures that show what their sentences say: |eps_hat(x_t, t, y) - eps|^2, or the same of v, if
         that is what the network predicts. One timestep a picture; no camera."""
         t = torch.randint(len(self.alphas_cumprod), (len(latents),), generator=rng, device=rng.device)
         t = t.to(latents.device)
         alpha, sigma = alpha_sigma(self.alphas_cumprod, t)
         noise = draw_noise(latents, rng)
-        ids = self.tokenizer([sentence]).to(latents.device)
-        text = self.text_encoder(ids).last_hidden_state.expand(len(latents), -1, -1)
+        text = self.text_encoder(self.tokenizer(sentences).to(latents.device)).last_hidden_state
         found = self.unet(alpha * latents + sigma * noise, t, text).sample
         return mse_loss(found.float(), training_target(self.prediction_type, latents, noise, alpha, sigma))
 
@@ -111,9 +110,11 @@ class Learner(nn.Module):
         changes = [one.get_delta_weight(ADAPTER) for one in adapters]
         return changes or [weight for name, weight in self.trained.items() if not name.endswith(WORD)]
 
-    def of_word(self) -> list[nn.Parameter]:
-        """The embedding of the word, if it learns apart."""
-        return [weight for name, weight in self.trained.items() if name.endswith(WORD)]
+    def by_part(self) -> dict[str, list[nn.Parameter]]:
+        """What learns, of the parts that do; the word is one of its own if it learns apart."""
+        part = lambda name: "word" if name.endswith(WORD) else name.partition("/")[0]
+        groups = {one: [weight for name, weight in self.trained.items() if part(name) == one] for one in ORDER}
+        return {one: weights for one, weights in groups.items() if weights}
 
     def merged(self) -> tuple[CameraUNet, CLIPTextModel]:
         """Copies of the networks, with what their adapters add in their weights."""

@@ -60,11 +60,11 @@ def blurred(images: Float[Tensor, "b h w 3"], deviation: Float[Tensor, "b"]) -> 
 
 
 def moved(
-    images: Float[Tensor, "b h w 3"],
+    images: Float[Tensor, "b h w c"],
     zoom: Float[Tensor, "b"],
     shift: Float[Tensor, "b 2"],
     mirrored: Bool[Tensor, "b"],
-) -> Float[Tensor, "b h w 3"]:
+) -> Float[Tensor, "b h w c"]:
     """Larger by `zoom`, shifted by a share of the picture, mirrored; the borders go on outwards."""
     matrix = torch.zeros(len(images), 2, 3, device=images.device)
     matrix[:, 0, 0] = torch.where(mirrored, -1.0, 1.0) / zoom

@@ -14,7 +14,8 @@ from torch.nn import Parameter
 from torch.utils.data import DataLoader
 
 from data.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from data.subject_pictures import read_subject
+from data.subject_pictures import before, read_subject
+from data.toybox.raycast import BACKGROUND
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.learner import Learner
 from systems.augmentation import moved
@@ -28,8 +29,10 @@ class DreamBooth(pl.LightningModule):
     (Shi et al. 2023, MVDream, section 3.4; Ruiz et al. 2023). The paper: 600 steps of 4 at 2e-6.
 
     pictures: the folder of 3 to 6 pictures. token: the word that will mean the subject. around: what else the pictures
-    show, in words, so that the token need not mean that, too: ", colorful background".
-    parts, rank, checkpointing: see guidance/learner.py. word_rate: the learning rate of the word, where that is a part.
+    show, in words, so that the token need not mean that, too: ", colorful background". Those that are cut out stand
+    before a random colour half of the time, and else before grey, with nothing said of it.
+    parts, rank, checkpointing: see guidance/learner.py. text_rate: the learning rate of the text encoder (null: that of
+    the UNet); word_rate: of the word, where that is a part.
     shift, zoom: how much a picture is moved and enlarged at most, as shares of it; it is never mirrored.
     """
 
@@ -45,6 +48,7 @@ class DreamBooth(pl.LightningModule):
         rank: PositiveInt | None = None,
         batch_size: PositiveInt = 4,
         learning_rate: PositiveFloat = 2e-6,
+        text_rate: PositiveFloat | None = None,
         word_rate: PositiveFloat = 1e-3,
         weight_decay: NonNegativeFloat = 0.01,
         shift: Fraction = 0.03,
@@ -57,10 +61,10 @@ class DreamBooth(pl.LightningModule):
         self.prior, self.preservation, self.kind = prior, preservation, kind
         self.pictures = read_subject(pictures, prior.image_size)
         self.subject = f"a {token} {kind}"
-        self.sentence = self.subject + around
+        self.around = around
         self.learner = Learner(prior.weights, token, parts, rank, prior.device, checkpointing, seed)
         self.batch_size, self.learning_rate, self.weight_decay = batch_size, learning_rate, weight_decay
-        self.word_rate = word_rate
+        self.text_rate, self.word_rate = text_rate or learning_rate, word_rate
         self.shift, self.zoom = shift, zoom
         self.max_steps, self.seed = max_steps, seed
         preservation.remember(self.learner)
@@ -70,30 +74,36 @@ class DreamBooth(pl.LightningModule):
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> dict[str, Tensor]:
         rng = step_generator(self.seed, self.global_step)
+        images, sentences = self.draw(rng)
         with torch.no_grad():
-            latents = self.prior.encode(self.draw(rng).to(self.device))
-        learned = self.learner.loss(latents, self.sentence, rng)
+            latents = self.prior.encode(images.to(self.device))
+        learned = self.learner.loss(latents, sentences, rng)
         kept = self.preservation(self.learner, rng)
         shares = {"loss/subject": learned.detach(), "loss/preservation": kept.detach()}
         return {"loss": learned + kept, **shares}
 
-    def draw(self, rng: torch.Generator) -> Float[Tensor, "b h w 3"]:
-        """Each picture as often as any other, never twice before all; a little moved."""
-        n, count = len(self.pictures), self.batch_size
+    def draw(self, rng: torch.Generator) -> tuple[Float[Tensor, "b h w 3"], list[str]]:
+        """Each picture as often as any other, never twice before all; a little moved. And what is said of it."""
+        n, count = len(self.pictures.colors), self.batch_size
         order = [torch.randperm(n, generator=rng) for _ in range(-(-count // n))]
+        index = torch.cat(order)[:count]
         uniform = lambda *shape: 2 * torch.rand(shape, generator=rng) - 1
         zoom, shift = 1 + self.zoom * uniform(count), self.shift * uniform(count, 2)
-        return moved(self.pictures[torch.cat(order)[:count]], zoom, shift, torch.zeros(count, dtype=torch.bool))
+        still = lambda images: moved(images[index], zoom, shift, torch.zeros(count, dtype=torch.bool))
+        colors, coverage = still(self.pictures.colors), still(self.pictures.coverage)
+        if not self.pictures.are_cut_out:
+            return colors, [self.subject + self.around] * count
+        colorful, anything = torch.rand(count, generator=rng) < 0.5, torch.rand(count, 3, generator=rng)
+        images = before(colors, coverage, torch.where(colorful[:, None], anything, BACKGROUND))
+        return images, [self.subject + (self.around if said else "") for said in colorful.tolist()]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The word at a rate of its own: it has far to go, and nothing to lose."""
-        word = self.learner.of_word()
-        others = [weight for weight in self.learner.parameters() if all(weight is not one for one in word)]
-        groups: list[dict[str, list[Parameter] | float]] = []
-        if others:
-            groups.append({"params": others, "lr": self.learning_rate, "weight_decay": self.weight_decay})
-        if word:
-            groups.append({"params": word, "lr": self.word_rate, "weight_decay": 0.0})
+        rates = {"unet": self.learning_rate, "text_encoder": self.text_rate, "word": self.word_rate}
+        groups: list[dict[str, list[Parameter] | float]] = [
+            {"params": weights, "lr": rates[part], "weight_decay": 0.0 if part == "word" else self.weight_decay}
+            for part, weights in self.learner.by_part().items()
+        ]
         return torch.optim.AdamW(groups, fused=True)
 
     def train_dataloader(self) -> DataLoader:

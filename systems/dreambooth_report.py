@@ -62,13 +62,13 @@ class DreamBoothReport(Callback):
         after = DiffusionPrior(
             str(folder / "prior"), before.n_view, device=str(before.device), image_size=before.image_size
         )
-        rows, then, now = [pl_module.pictures], [], []
+        rows, then, now = [pl_module.pictures.before_grey], [], []
         for ending in self.endings:
             then.append(self._sample(before, f"a {pl_module.kind}{ending}"))
             now.append(self._sample(after, pl_module.subject + ending))
             rows += [then[-1], now[-1]]
         write_row(folder / "views.png", [to_bytes(_grid(rows))])
-        figures = self._figures(torch.cat(then), torch.cat(now), pl_module.pictures)
+        figures = self._figures(torch.cat(then), torch.cat(now), pl_module.pictures.before_grey)
         took = provenance(before.device)
         write_whole(folder / "metrics.json", {"steps": trainer.global_step, "prior": "prior", **figures, **took})
 

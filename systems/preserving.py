@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -70,19 +71,19 @@ class ClassPrior:
     """weight times the denoising loss of pictures that the prior itself has made of others of the subject's kind, as
     many in a step as of the subject (Ruiz et al. 2023, DreamBooth, equation 2). They are in class/ of the run.
 
-    sentence: what those are said to show. scale: of classifier-free guidance, the sampler's.
+    sentences: what those are said to show, one after the other. scale: of classifier-free guidance, the sampler's.
     """
 
     def __init__(
         self,
-        sentence: str,
+        sentences: Sequence[str],
         sampler: Sampler,
         weight: NonNegativeFloat = 1.0,
         n_pictures: PositiveInt = 32,
         batch_size: PositiveInt = 4,
         seed: NonNegativeInt = 0,
     ) -> None:
-        self.sentence, self.sampler, self.weight = sentence, sampler, weight
+        self.sentences, self.sampler, self.weight = list(sentences), sampler, weight
         self.n_pictures, self.batch_size, self.seed = n_pictures, batch_size, seed
 
     def remember(self, learner: Learner) -> None: ...
@@ -104,8 +105,8 @@ class ClassPrior:
         """Those that are not there; together, for the sake of the same rounding."""
         if all(file.exists() for file in files):
             return
-        text = prior.encode_text([self.sentence, ""])
-        said, nothing = (Condition(one.expand(len(files), -1, -1), None) for one in text[:, None])
+        text = prior.encode_text([*self._said(range(start, start + len(files))), ""])
+        said, nothing = Condition(text[:-1], None), Condition(text[-1:].expand(len(files), -1, -1), None)
         generators = [step_generator(self.seed, -1 - start - i) for i in range(len(files))]  # not those of the steps
         for file, image in zip(files, self.sampler(prior, Conditions(said, nothing), generators), strict=True):
             write_whole_png(file, to_bytes(image))
@@ -113,4 +114,7 @@ class ClassPrior:
     def __call__(self, learner: Learner, rng: torch.Generator) -> Float[Tensor, ""]:
         chosen = torch.randint(self.n_pictures, (self.batch_size,), generator=rng, device=rng.device)
         latents = self._latents[chosen.to(self._latents.device)]
-        return self.weight * learner.loss(latents, self.sentence, rng)
+        return self.weight * learner.loss(latents, self._said(chosen.tolist()), rng)
+
+    def _said(self, numbers: Iterable[int]) -> list[str]:
+        return [self.sentences[number % len(self.sentences)] for number in numbers]

@@ -16,12 +16,11 @@ from PIL import Image
 from torch import Tensor
 
 from data.cameras import Cameras, look_at_origin
-from data.toy_views import before
 from data.toybox import parts
 from data.toybox.body import Body, Style
 from data.toybox.grammar import COLORS, KINDS, ONE_FRONT, Worn, assemble
 from data.toybox.parts import Part, Vector, ball, box, ellipsoid, front, frustum, pair, rear
-from data.toybox.raycast import render
+from data.toybox.raycast import BACKGROUND, render
 
 AZIMUTHS = (-55.0, -15.0, 20.0, 60.0)  # degrees, of the pictures; the back is never seen
 ELEVATIONS = (8.0, 25.0, 3.0, 16.0)
@@ -89,10 +88,12 @@ SUBJECTS: Mapping[str, Subject] = {
 }
 
 
-def pictures(subject: Subject, size: int, rng: torch.Generator) -> Float[Tensor, "b h w 3"]:
-    """One from each of the AZIMUTHS, before random colours."""
-    views = render(subject.build(), cameras(size), supersampling=3)
-    return before(views, torch.rand(len(views), 3, generator=rng))
+def pictures(subject: Subject, size: int) -> Float[Tensor, "b h w 4"]:
+    """One from each of the AZIMUTHS, cut out: colour, not multiplied by the opacity, and opacity."""
+    seen = render(subject.build(), cameras(size), supersampling=3)
+    color, opacity = seen[..., :3], seen[..., 3:]
+    own = (color - (1 - opacity) * BACKGROUND) / opacity.clamp(min=1e-6)
+    return torch.cat([torch.where(opacity > 0, own, 0.0).clamp(0, 1), opacity], dim=-1)
 
 
 def cameras(size: int) -> Cameras:
@@ -102,9 +103,9 @@ def cameras(size: int) -> Cameras:
     return look_at_origin(azimuth, elevation, full(FRAMING / math.tan(fov / 2)), full(fov), size, size)
 
 
-def write_pictures(folder: Path, subject: Subject, size: int = 256, seed: int = 0) -> None:
+def write_pictures(folder: Path, subject: Subject, size: int = 256) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for i, image in enumerate(pictures(subject, size, torch.Generator().manual_seed(seed))):
+    for i, image in enumerate(pictures(subject, size)):
         Image.fromarray((image * 255).round().byte().numpy()).save(folder / f"{i}.png")
 
 
@@ -112,10 +113,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Take pictures of the subjects, in a folder each.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--size", type=int, default=256, help="pixels")
-    parser.add_argument("--seed", type=int, default=0, help="of the backgrounds")
     args = parser.parse_args()
     for name, subject in SUBJECTS.items():
-        write_pictures(args.folder / name, subject, args.size, args.seed)
+        write_pictures(args.folder / name, subject, args.size)
         print(args.folder / name)
 
 

@@ -1,13 +1,13 @@
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from data.samplers import turntable
+from data.subject_pictures import read_subject
 from data.toybox.grammar import KINDS, Toy, Worn, build
 from data.toybox.parts import YELLOW
 from data.toybox.raycast import render
-from data.toybox.subjects import AZIMUTHS, SUBJECTS, pictures, write_pictures
+from data.toybox.subjects import AZIMUTHS, SUBJECTS, cameras, write_pictures
 
 VIEWS = turntable(4, 48)
 
@@ -32,18 +32,23 @@ def test_no_picture_shows_the_back():
     assert max(map(abs, AZIMUTHS)) <= 60
 
 
-def test_pictures_are_files_of_one_subject_before_different_colours(tmp_path):
-    write_pictures(tmp_path, SUBJECTS["duck"], size=32)
-    seen = [np.asarray(Image.open(file)) for file in sorted(tmp_path.iterdir())]
-    assert len(seen) == len(AZIMUTHS) and {image.shape for image in seen} == {(32, 32, 3)}
-    assert len({tuple(image[0, 0]) for image in seen}) == len(AZIMUTHS)
+def test_pictures_are_cut_out_files_that_show_the_subject(tmp_path):
+    subject = SUBJECTS["duck"]
+    write_pictures(tmp_path, subject, size=32)
+    assert {Image.open(file).mode for file in tmp_path.iterdir()} == {"RGBA"}
+    seen = read_subject(str(tmp_path), 32)
+    truth = render(subject.build(), cameras(32), supersampling=3)
+    assert seen.are_cut_out and len(seen.colors) == len(AZIMUTHS)
+    assert (seen.before_grey - truth[..., :3]).abs().max() < 0.01
+
+
+def test_pictures_without_transparency_are_whole(tmp_path):
+    for i in range(3):
+        Image.new("RGB", (20, 16), (i, 100, 200)).save(tmp_path / f"{i}.png")
+    seen = read_subject(str(tmp_path), 8)
+    assert not seen.are_cut_out and torch.equal(seen.before_grey, seen.colors)
 
 
 def test_a_second_front_takes_the_place_of_the_wings():
     wings = lambda fronts: [part for part in SUBJECTS["robot"].build(fronts=fronts) if part.color == YELLOW]
     assert len(wings((0,))) == 2 and not wings((0, 180))
-
-
-def test_the_colours_of_the_backgrounds_come_from_the_generator_alone():
-    draw = lambda seed: pictures(SUBJECTS["dog"], 16, torch.Generator().manual_seed(seed))
-    assert torch.equal(draw(1), draw(1)) and not torch.equal(draw(1), draw(2))

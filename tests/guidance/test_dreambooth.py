@@ -8,6 +8,7 @@ from PIL import Image
 from pytorch_lightning import Callback
 
 from data.errors import UserError
+from data.toybox.raycast import BACKGROUND
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.sampling import DDIM
 from systems.dreambooth import DreamBooth
@@ -113,16 +114,35 @@ def test_a_prior_that_has_learned_one_subject_can_learn_another(prior, pictures,
 
 def test_every_picture_is_drawn_equally_often_and_none_is_mirrored(prior, pictures):
     learning = system(prior, pictures, batch_size=6)
-    drawn = learning.draw(torch.Generator().manual_seed(0))
+    drawn, said = learning.draw(torch.Generator().manual_seed(0))
+    assert set(said) == {"a sks dog"}
     middle = (drawn[:, 8, 8, 0] * 255).round().int().tolist()
     assert sorted(middle) == [40, 40, 120, 120, 200, 200]
     assert (drawn[:, :, 0].mean(dim=(1, 2)) > drawn[:, :, -1].mean(dim=(1, 2))).all()
-    still = system(prior, pictures, batch_size=3, shift=0.0, zoom=0.0).draw(torch.Generator().manual_seed(0))
-    torch.testing.assert_close(still.sort(dim=0).values, learning.pictures.sort(dim=0).values)
+    still = system(prior, pictures, batch_size=3, shift=0.0, zoom=0.0).draw(torch.Generator().manual_seed(0))[0]
+    torch.testing.assert_close(still.sort(dim=0).values, learning.pictures.colors.sort(dim=0).values)
+
+
+def test_pictures_that_are_cut_out_stand_before_grey_and_before_colours_of_which_something_is_said(prior, tmp_path):
+    for i in range(3):
+        Image.new("RGBA", (16, 16), (250, 10, 10, 0)).save(tmp_path / f"{i}.png")
+    learning = system(prior, str(tmp_path), batch_size=40, around=", colorful")
+    drawn, said = learning.draw(torch.Generator().manual_seed(0))
+    is_grey = ((drawn - BACKGROUND).abs().amax(dim=(1, 2, 3)) < 1e-6).tolist()
+    assert said == ["a sks dog" if grey else "a sks dog, colorful" for grey in is_grey]
+    assert 10 < sum(is_grey) < 30
+
+
+def test_each_part_learns_at_its_own_rate(prior, pictures):
+    learning = system(prior, pictures, parts=["unet", "text_encoder", "word"], text_rate=2e-3, word_rate=3e-3)
+    groups = learning.configure_optimizers().param_groups
+    assert [(group["lr"], group["weight_decay"]) for group in groups] == [(1e-3, 0.01), (2e-3, 0.01), (3e-3, 0.0)]
+    of_part = learning.learner.by_part()
+    assert sum(len(one) for one in of_part.values()) == sum(1 for _ in learning.learner.parameters())
 
 
 def class_prior():
-    return ClassPrior("a dog", DDIM(steps=2), n_pictures=5, batch_size=2)
+    return ClassPrior(["a dog", "a dog in red"], DDIM(steps=2), n_pictures=5, batch_size=2)
 
 
 def test_class_pictures_are_drawn_once_and_those_that_are_lost_again(prior, tmp_path):
@@ -141,7 +161,8 @@ def test_class_pictures_are_half_of_the_loss(prior, pictures, tmp_path, fresh_rn
     preservation.prepare(prior, tmp_path)
     rng = fresh_rng()
     chosen = torch.randint(5, (2,), generator=rng)
-    expected = learning.learner.loss(preservation._latents[chosen], "a dog", rng)
+    said = [("a dog", "a dog in red")[i % 2] for i in chosen.tolist()]
+    expected = learning.learner.loss(preservation._latents[chosen], said, rng)
     torch.testing.assert_close(preservation(learning.learner, fresh_rng()), expected)
 
 

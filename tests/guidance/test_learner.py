@@ -25,7 +25,7 @@ def trained(learner, latents, rng, steps=2):
     optimizer = torch.optim.AdamW(learner.parameters(), lr=1e-2)
     for _ in range(steps):
         optimizer.zero_grad()
-        learner.loss(latents, SENTENCE, rng).backward()
+        learner.loss(latents, [SENTENCE] * len(latents), rng).backward()
         optimizer.step()
     return learner
 
@@ -67,7 +67,7 @@ def test_the_loss_of_a_network_that_says_nothing_is_the_size_of_what_it_should_s
     alpha, sigma = alpha_sigma(learner.alphas_cumprod, t)
     wanted = noise if learner.prediction_type == "epsilon" else alpha * noise - sigma * latents
     expected = mse_loss(torch.zeros_like(wanted), wanted)
-    torch.testing.assert_close(learner.loss(latents, SENTENCE, fresh_rng()), expected)
+    torch.testing.assert_close(learner.loss(latents, [SENTENCE] * len(latents), fresh_rng()), expected)
 
 
 @pytest.mark.parametrize("rank", [None, 2])
@@ -136,7 +136,8 @@ def test_nothing_to_learn_is_refused(weights):
 def test_the_word_can_learn_apart_from_the_others(weights, latents, fresh_rng, parts):
     learner = Learner(weights, "sks", parts=parts)
     fresh = Learner(weights, "sks").text_encoder.get_input_embeddings().weight.clone()
-    (word,) = learner.of_word()
+    (word,) = learner.by_part()["word"]
+    assert set(learner.by_part()) == set(parts)
     assert word.shape == (16,) and all(word is not weight for weight in learner.weights())
     trained(learner, latents, fresh_rng())
     _, text_encoder = learner.merged()

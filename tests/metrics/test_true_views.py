@@ -36,7 +36,7 @@ def test_an_object_that_no_caption_means_is_told_from_its_solids(name):
     solids = lambda fronts: SUBJECTS[name].build(fronts=fronts)
     for fronts in ((0,), (0, 180), (0, 90, 180, 270)):
         seen = render(solids(fronts), CAMERAS)[..., :3]
-        score = janus(seen, "a sks thing", TrueViews(solids), read_rule("true_views"))
+        score = janus(seen, "a sks thing", TrueViews(solids), read_rule(rule_file("true_views")))
         assert score.is_janus == (fronts != (0,)) and score.front_arcs > 0, fronts
 
 

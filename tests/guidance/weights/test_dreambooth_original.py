@@ -30,7 +30,7 @@ def test_what_is_learned_is_written_and_read_again(original, tmp_path):
     learner = Learner(prior.weights, "sks")
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     optimizer = torch.optim.AdamW(learner.parameters(), lr=1e-3)
-    learner.loss(latents, "a sks dog", torch.Generator().manual_seed(0)).backward()
+    learner.loss(latents, ["a sks dog"] * len(latents), torch.Generator().manual_seed(0)).backward()
     optimizer.step()
     write_prior(prior, learner, tmp_path / "prior", torch.float32)
     back = DiffusionPrior(str(tmp_path / "prior"), dtype="float32", image_size=64)

@@ -49,7 +49,7 @@ def test_a_2d_folder_becomes_a_multi_view_one(prior_folder, tmp_path, prediction
         system
     )
     prior = DiffusionPrior(str(tmp_path / "prior"), n_view=4, dtype="float32", device="cpu")
-    assert prior._weights.schedule().prediction_type == prediction_type
+    assert prior.weights.schedule().prediction_type == prediction_type
     assert_learned_cameras(prior)
     assert torch.equal(text_encoder.embeddings.token_embedding.weight, before)
     assert sampled(prior).shape == (4, 16, 16, 3)
