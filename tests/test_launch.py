@@ -29,17 +29,9 @@ ABOUT_A_FOLDER = {  # and its key
     "dreambooth": "subject.pictures",
     "dreambooth_mvdream": "subject.pictures",
 }
-WHOLE = {
-    "evaluation",
-    "job",
-    "system",
-    "network",
-    "budget",
-    "experiment",
-    "field",
-    "rendering",
-    "preservation",
-}  # chosen by others, all at once
+WHOLE = set(
+    ["evaluation", "job", "system", "network", "budget", "experiment", "field", "rendering", "preservation"]
+)  # chosen by others, all at once
 CHOICES = sorted(
     f"{file.parent.name}={file.stem}"
     for file in (ROOT / "conf").glob("*/*.yaml")

@@ -5,7 +5,6 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from PIL import Image
-from pytorch_lightning import Callback
 
 from data.errors import UserError
 from data.toybox.raycast import BACKGROUND
@@ -14,6 +13,7 @@ from guidance.sampling import DDIM
 from systems.dreambooth import DreamBooth
 from systems.personal_prior import write_prior
 from systems.preserving import ClassPrior, Nothing, Parameters, Preservation
+from tests.save_at import SaveAt
 
 
 @pytest.fixture
@@ -35,15 +35,6 @@ def prior(prior_folder):
 def system(prior, pictures, preservation=None, **options):
     known = {"kind": "dog", "token": "sks", "batch_size": 2, "max_steps": 4, "learning_rate": 1e-3}
     return DreamBooth(prior, preservation or Parameters(10.0), pictures, **known | options)
-
-
-class SaveAt(Callback):
-    def __init__(self, step, path):
-        self.step, self.path = step, path
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.path)
 
 
 def fit(learning, folder, ckpt_path=None, callbacks=()):

@@ -5,7 +5,6 @@ import math
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning import Callback
 
 from data.directions import DIRECTIONS, FRONT
 from data.samplers import FourViews
@@ -23,6 +22,7 @@ from systems.mini_clip import LENGTH, new_clip, new_clip_tokenizer
 from systems.progress import Progress
 from systems.toy_pictures import kept_pictures, render_pictures
 from systems.train_clip import TrainClip, pair_loss
+from tests.save_at import SaveAt
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +44,6 @@ def tiny_system(views, tmp_path, **options):
         tiny_clip(), new_clip_tokenizer(), views, Augmentation(), str(tmp_path / "clip"), str(tmp_path / "pictures.pt"),
         n_objects=16, batch_size=16, max_steps=options.pop("max_steps", 4), warmup_steps=1, **options,
     )  # fmt: skip
-
-
-class SaveAt(Callback):
-    def __init__(self, step, path):
-        self.step, self.path = step, path
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.path)
 
 
 def fit(system, folder, ckpt_path=None, callbacks=()):

@@ -2,7 +2,6 @@ import imageio.v3
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning import Callback
 
 from data.directions import DIRECTIONS
 from data.samplers import FourViews, Orbit
@@ -25,6 +24,7 @@ from systems.mini_networks import (
 from systems.sample_grid import SampleGrid
 from systems.train_autoencoder import TrainAutoencoder
 from systems.train_prior import Mixture, TrainPrior
+from tests.save_at import SaveAt
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +45,6 @@ def tiny_system(autoencoder, views, tmp_path, **options):
         autoencoder, views, options.pop("mixture", Mixture(picture_share=1.0)), str(tmp_path / "prior"),
         str(tmp_path / "latents.pt"), n_objects=16, batch_size=8, max_steps=4, **options,
     )  # fmt: skip
-
-
-class SaveAt(Callback):
-    """Writes a checkpoint as ours does: a callback, after a step."""
-
-    def __init__(self, step, path):
-        self.step, self.path = step, path
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.path)
 
 
 def fit(system, max_steps=4, ckpt_path=None, callbacks=()):

@@ -18,7 +18,8 @@ from systems.mini_networks import new_autoencoder
 from systems.picture_latents import StreamedPictures
 from systems.train_prior import Mixture, TrainPrior
 from tests.data.test_shards import seen, shard
-from tests.systems.test_train_prior import SaveAt, fit, tiny_system
+from tests.save_at import SaveAt
+from tests.systems.test_train_prior import fit, tiny_system
 
 
 @pytest.fixture(scope="module")
