@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from systems import stopwatch  # first: its clock starts when it is imported
+from systems.command import stopwatch  # first: its clock starts when it is imported
 
 # isort: split
 import logging
@@ -17,10 +17,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.errors import FailedError, UserError
-from systems.check import check_command_line, tidy
-from systems.processes import is_first, starts_others
-from systems.run_folder import FinishedError, Interrupted, RunFolder
-from systems.starting import take_over
+from systems.command.check import check_command_line, tidy
+from systems.command.processes import is_first, starts_others
+from systems.command.run_folder import FinishedError, Interrupted, RunFolder
+from systems.command.starting import take_over
 
 CONF = Path(__file__).resolve().parent / "conf"
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130

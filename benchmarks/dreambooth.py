@@ -36,7 +36,7 @@ from data.toybox.split import HELD_OUT  # noqa: E402
 from data.toybox.subjects import SUBJECTS, write_pictures  # noqa: E402
 from guidance.diffusion_prior import DiffusionPrior  # noqa: E402
 from metrics.toybox_truth import silhouette_on_grey  # noqa: E402
-from systems.run_folder import slug  # noqa: E402
+from systems.command.run_folder import slug  # noqa: E402
 
 TOKEN = "sks"
 UNET = ["system.parts=[unet,text_encoder]"]

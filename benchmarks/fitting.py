@@ -28,15 +28,15 @@ from metrics.ground_truth import GroundTruthScore, compare
 from metrics.toybox_truth import toy_of, true_views
 from models.scene import Scene
 from renderers.output import Renderer
+from systems.command.trees import flatten
 from systems.learning_rate import parameter_groups
 from systems.losses import Loss
 from systems.rng import step_generator
 from systems.torchvision_shim import define_missing_ops
-from systems.trees import flatten
 
 define_missing_ops()  # before Lightning, which imports torchvision
 
-from systems.pictures import to_bytes, write_row  # noqa: E402
+from systems.reports.pictures import to_bytes, write_row  # noqa: E402
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 N_IMAGES, SIZE, BATCH = 40, 96, 2

@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from data.toybox.split import HELD_OUT
-from systems.gallery import row_of, true_row
-from systems.run_folder import slug
+from systems.command.run_folder import slug
+from systems.reports.gallery import row_of, true_row
 
 WAYS = {
     "hashgrid": ["renderer=hashgrid"],

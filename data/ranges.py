@@ -1,5 +1,5 @@
-"""Number ranges for constructor arguments. They are plain numbers to Python; systems/schema.py reads them off the
-signature before anything heavy is imported, so that `trainer.max_steps=-3` is refused at once."""
+"""Number ranges for constructor arguments. They are plain numbers to Python; systems/command/schema.py reads them off
+the signature before anything heavy is imported, so that `trainer.max_steps=-3` is refused at once."""
 
 from __future__ import annotations
 

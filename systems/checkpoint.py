@@ -12,8 +12,8 @@ from types import FrameType
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from data.ranges import PositiveFloat
+from systems.command.run_folder import interrupted
 from systems.dataloader import ends_step
-from systems.run_folder import interrupted
 
 log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -16,8 +16,8 @@ from data.errors import UserError
 from guidance.prior_folder import find_prior
 from guidance.weights.conversion import read_original, write_folder, write_original
 from guidance.weights.original_file import OriginalCheckpoint
-from systems.provenance import provenance, write_whole
-from systems.run_folder import RunFolder
+from systems.command.run_folder import RunFolder
+from systems.reports.provenance import provenance, write_whole
 
 log = logging.getLogger(__name__)
 SUFFIXES = (".pt", ".ckpt", ".safetensors")

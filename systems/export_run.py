@@ -12,12 +12,12 @@ from torch import nn
 from data.ranges import PositiveInt
 from data.samplers import turntable
 from guidance.precision import choose_device
-from systems.asset_views import asset_views
+from systems.command.run_folder import RunFolder
 from systems.export import Exporter
 from systems.past_run import open_run
-from systems.pictures import frames, write_rows
-from systems.provenance import provenance, write_whole
-from systems.run_folder import RunFolder
+from systems.reports.asset_views import asset_views
+from systems.reports.pictures import frames, write_rows
+from systems.reports.provenance import provenance, write_whole
 
 log = logging.getLogger(__name__)
 

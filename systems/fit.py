@@ -14,8 +14,8 @@ from pytorch_lightning import LightningModule, Trainer
 from data.errors import UserError
 from guidance.precision import choose_device
 from systems.checkpoint import SIGNALS
+from systems.command.run_folder import RunFolder
 from systems.likeness import Likeness
-from systems.run_folder import RunFolder
 from systems.start import Start
 from systems.text_to_3d import TextTo3D
 

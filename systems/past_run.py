@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from data.errors import UserError
 from models.scene import Scene
 from renderers.output import Renderer
-from systems.past_config import STATE, past_config
+from systems.command.past_config import STATE, past_config
+from systems.command.trees import flatten
 from systems.schedules import Schedule, ScheduleTable, last_progress
-from systems.trees import flatten
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,13 @@ from data.samplers import turntable
 from guidance.prior import StoredPrior, join_all
 from guidance.prompts import PromptEmbeddings, PromptProcessor, embed_all
 from guidance.sampling import Sampler
-from systems.manifest import Picture, check_manifest, write_manifest
-from systems.pictures import to_bytes, write_row, write_whole_png
-from systems.progress import countdown
-from systems.prompt_list import file_stems, prompt_list
-from systems.provenance import provenance, write_whole
+from systems.command.prompt_list import file_stems, prompt_list
+from systems.command.run_folder import RunFolder, interrupted
+from systems.reports.manifest import Picture, check_manifest, write_manifest
+from systems.reports.pictures import to_bytes, write_row, write_whole_png
+from systems.reports.progress import countdown
+from systems.reports.provenance import provenance, write_whole
 from systems.rng import step_generator
-from systems.run_folder import RunFolder, interrupted
 
 log = logging.getLogger(__name__)
 Views = tuple[Picture, ...]  # of one sample

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from data.errors import UserError
 from data.ranges import Fraction, PositiveFloat
-from systems.trees import Tree, flatten
+from systems.command.trees import Tree, flatten
 
 
 @runtime_checkable

@@ -16,8 +16,8 @@ from models.imitation import imitate
 from models.normals import Sloped
 from models.scene import Scene
 from models.triangles import EmptySurfaceError
+from systems.command.starting import KEY
 from systems.past_run import PastRun, open_run
-from systems.starting import KEY
 
 log = logging.getLogger(__name__)
 

@@ -18,12 +18,12 @@ from guidance.output import Guidance
 from guidance.prompts import PromptProcessor
 from models.scene import Scene
 from renderers.output import Renderer, RenderOutput
+from systems.command.trees import Tree, flatten
 from systems.dataloader import steps_loader
 from systems.learning_rate import parameter_groups
 from systems.losses import Loss
 from systems.rng import step_generator
 from systems.schedules import Schedule, ScheduleTable
-from systems.trees import Tree, flatten
 
 
 class TextTo3D(LightningModule):
@@ -68,7 +68,7 @@ class TextTo3D(LightningModule):
         self.schedules = ScheduleTable(self, schedules)
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> dict[str, Tensor]:
-        """The loss; and what systems/progress.py writes down, at a tenth of what Lightning's own log would take."""
+        """The loss; and what systems/reports/progress.py writes down, at a tenth of what Lightning's log would take."""
         rng = self.begin_step(self.global_step)
 
         cameras = self.sampler.draw(self.batch_size, rng).to(self.device)

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import launch
 from data.samplers import FourViews
-from systems.trees import flatten
+from systems.command.trees import flatten
 
 NEGATIVE = (
     "ugly, bad anatomy, blurry, pixelated obscure, unnatural colors, poor lighting, dull, and unclear, cropped, lowres,"

@@ -15,9 +15,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 import launch
 from data.samplers import turntable
 from models.scene import Scene
+from systems.command.trees import flatten
 from systems.learning_rate import parameter_groups
 from systems.schedules import ScheduleTable
-from systems.trees import flatten
 from tests.conftest import Run
 
 EXPERIMENTS = ("dreamfusion_sd", "mvdream", "mvdream_shading", "prolificdreamer")

@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 import launch
 from guidance.view_words import PerpNeg, ViewDependent
 from guidance.wording import Template
-from systems.check import compose_checked
-from systems.overrides import parse
+from systems.command.check import compose_checked
+from systems.command.overrides import parse
 from tests.conftest import Run
 
 ROOT = Path(launch.__file__).parent

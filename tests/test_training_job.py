@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from systems.mini_networks import new_autoencoder, new_text_encoder, new_unet, save_half
+from systems.training.mini_networks import new_autoencoder, new_text_encoder, new_unet, save_half
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMES = {"seconds", "images_per_second"}

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 
 from models.asset import Asset
-from systems.page import write_page
+from systems.reports.page import write_page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [

@@ -10,9 +10,9 @@ from data.errors import UserError
 from data.toybox.raycast import BACKGROUND
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.sampling import DDIM
-from systems.dreambooth import DreamBooth
-from systems.personal_prior import write_prior
-from systems.preserving import ClassPrior, Nothing, Parameters, Preservation
+from systems.training.dreambooth import DreamBooth
+from systems.training.personal_prior import write_prior
+from systems.training.preserving import ClassPrior, Nothing, Parameters, Preservation
 from tests.save_at import SaveAt
 
 

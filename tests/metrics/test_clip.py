@@ -16,7 +16,7 @@ from metrics.preprocessing import CLIP_MEAN, CLIP_STD, Preprocessing
 from metrics.text_image import TextImageModel, UnknownWordsError
 from metrics.toybox_truth import true_views
 from metrics.views import ClipViews
-from systems.mini_clip import new_clip, new_clip_tokenizer, save_clip
+from systems.training.mini_clip import new_clip, new_clip_tokenizer, save_clip
 
 
 @pytest.fixture(scope="module")

@@ -28,10 +28,10 @@ from models.materials import Albedo
 from models.scene import Scene
 from renderers.occupancy import OccupancyGrid
 from renderers.volume import Volume
+from systems.command.trees import Tree
 from systems.losses import Opacity
 from systems.schedules import Linear, Schedule, Steps
 from systems.text_to_3d import TextTo3D
-from systems.trees import Tree
 
 RED = torch.tensor([0.9, 0.1, 0.1])
 

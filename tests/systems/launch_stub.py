@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from systems.overrides import parse
-from systems.run_folder import RunFolder
+from systems.command.overrides import parse
+from systems.command.run_folder import RunFolder
 
 
 def main(arguments: list[str]) -> None:

@@ -9,8 +9,8 @@ import torch
 from data.errors import UserError
 from data.toybox.captions import VOCABULARY
 from guidance.tokenizer import UNKNOWN
-from systems.asset_words import asset_tokenizer
-from systems.mini_networks import load_text_encoder, new_text_encoder, new_tokenizer
+from systems.training.mini_networks import load_text_encoder, new_text_encoder, new_tokenizer
+from systems.training_data.asset_words import asset_tokenizer
 from tests.data.test_shards import seen, shard
 
 

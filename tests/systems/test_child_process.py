@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from systems.child_process import start
+from systems.evaluation.child_process import start
 
 SLEEP = "import time; time.sleep(60)"
 
@@ -22,7 +22,7 @@ def test_what_it_says_is_added_to_its_log(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a killed parent leaves its child running")
 def test_it_does_not_outlive_who_started_it(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from systems.child_process import start;"
+        "import sys, time; from pathlib import Path; from systems.evaluation.child_process import start;"
         f"print(start([sys.executable, '-c', '{SLEEP}'], Path(sys.argv[1])).pid, flush=True); time.sleep(60)"
     )
     command, root = [sys.executable, "-c", code, str(tmp_path / "log")], Path(__file__).parents[2]

@@ -12,8 +12,8 @@ import torch
 from data.errors import UserError
 from guidance.sampling import DDIM
 from metrics.ground_truth import psnr
-from systems.compare_assets import CompareAssets
-from systems.run_folder import RunFolder
+from systems.command.run_folder import RunFolder
+from systems.evaluation.compare_assets import CompareAssets
 from tests.conftest import Run
 from tests.data.test_shards import seen, shard
 

@@ -15,11 +15,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from data.errors import FailedError, UserError
-from systems import sweep
-from systems.evaluate import Evaluate, share
-from systems.run_folder import Interrupted, RunFolder
-from systems.score_table import ScoreTable
-from systems.tables import Figure
+from systems.command.run_folder import Interrupted, RunFolder
+from systems.evaluation import sweep
+from systems.evaluation.evaluate import Evaluate, share
+from systems.evaluation.score_table import ScoreTable
+from systems.reports.tables import Figure
 
 PROMPTS = ["a red dog", "a horse, of gold"]
 SETTINGS = {"plain": ["guidance=sds"], "better": ["guidance=mv_sds"]}

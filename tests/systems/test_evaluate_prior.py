@@ -8,8 +8,8 @@ from data.samplers import turntable
 from guidance.sampling import DDIM
 from metrics.ground_truth import psnr
 from metrics.toybox_truth import toy_of, true_views
-from systems.evaluate_prior import EvaluatePrior
-from systems.run_folder import RunFolder
+from systems.command.run_folder import RunFolder
+from systems.evaluation.evaluate_prior import EvaluatePrior
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from models.dmtet import LockedMesh
 from models.materials import Albedo
 from models.scene import Scene
 from models.triangles import EmptySurfaceError, Triangles
+from systems.command.run_folder import RunFolder
 from systems.export import Exporter
 from systems.export_run import ExportRun
-from systems.run_folder import RunFolder
 
 
 class FineBall(nn.Module):

@@ -10,7 +10,7 @@ from data.toybox.grammar import build
 from data.toybox.raycast import render
 from metrics.text_image import UnknownWordsError
 from renderers.output import RenderOutput
-from systems.janus import Fronts, KnownFronts, ToldFronts, count_fronts, janus_of
+from systems.reports.janus import Fronts, KnownFronts, ToldFronts, count_fronts, janus_of
 
 
 class Shown:

@@ -16,10 +16,10 @@ from torch import Tensor
 from metrics.text_image import UnknownWordsError
 from systems.checkpoint import Checkpoint
 from systems.export import Exporter
-from systems.janus import KnownFronts
-from systems.judges import Judges
-from systems.progress import Progress
-from systems.reporting import Report
+from systems.reports.janus import KnownFronts
+from systems.reports.judges import Judges
+from systems.reports.progress import Progress
+from systems.reports.reporting import Report
 from systems.text_to_3d import TextTo3D
 from tests.systems.test_janus import Shown
 

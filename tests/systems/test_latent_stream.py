@@ -11,10 +11,10 @@ from data.shard_views import ShardViews
 from data.toy_views import ToyViews
 from data.views import Views
 from guidance.autoencoder import Autoencoder
-from systems.latent_cache import LatentBatch, Latents, encoded
-from systems.latent_stream import LatentStream
-from systems.mini_networks import new_autoencoder, new_tokenizer
 from systems.rng import step_generator
+from systems.training.mini_networks import new_autoencoder, new_tokenizer
+from systems.training_data.latent_cache import LatentBatch, Latents, encoded
+from systems.training_data.latent_stream import LatentStream
 from tests.data.test_shards import seen, shard
 
 

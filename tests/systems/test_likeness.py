@@ -14,10 +14,10 @@ from omegaconf import OmegaConf
 import launch
 from data.samplers import turntable
 from renderers.output import RenderOutput
+from systems.command.starting import take_over
 from systems.likeness import Likeness, difference
 from systems.past_run import open_run
 from systems.start import Start
-from systems.starting import take_over
 from systems.text_to_3d import TextTo3D
 
 MakeRun = Callable[..., Path]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import UserError
-from systems.mini_networks import load_autoencoder, load_text_encoder, load_unet
+from systems.training.mini_networks import load_autoencoder, load_text_encoder, load_unet
 
 
 def test_stage_before_its_predecessor_names_what_to_run_first(tmp_path: Path) -> None:

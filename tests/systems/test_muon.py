@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from systems.muon import MuonWithAdamW, split_matrices
+from systems.training.muon import MuonWithAdamW, split_matrices
 
 
 def optimizer_of(matrix, vector, muon_rate=0.1, rate=0.01):

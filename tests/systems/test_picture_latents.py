@@ -9,9 +9,9 @@ from PIL import Image
 from data.errors import UserError
 from data.pictures import CaptionedPictures
 from guidance.autoencoder import Autoencoder
-from systems.latent_cache import LatentBatch, LatentCache, Latents
-from systems.mini_networks import new_autoencoder, new_tokenizer
-from systems.picture_latents import CachedPictures, PictureStream, StreamedPictures, WithPictures
+from systems.training.mini_networks import new_autoencoder, new_tokenizer
+from systems.training_data.latent_cache import LatentBatch, LatentCache, Latents
+from systems.training_data.picture_latents import CachedPictures, PictureStream, StreamedPictures, WithPictures
 from tests.conftest import Run
 
 COLORS = ("red", "green", "blue", "white", "black", "yellow")

@@ -2,8 +2,8 @@ import pytest
 
 from data.errors import UserError
 from data.toybox.split import HELD_OUT
-from systems.overrides import parse
-from systems.prompt_file import name_prompts, read_prompts
+from systems.command.overrides import parse
+from systems.command.prompt_file import name_prompts, read_prompts
 
 LINES = """# toys
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import UserError
-from systems.prompt_list import file_stems, prompt_list
+from systems.command.prompt_list import file_stems, prompt_list
 
 
 def test_prompt_is_a_list_of_one() -> None:

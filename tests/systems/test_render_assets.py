@@ -9,17 +9,17 @@ import imageio.v3 as iio
 import pytest
 import torch
 
-import systems.asset_shards
+import systems.training_data.asset_shards
 from data.errors import FailedError, UserError
 from data.samplers import FourViews
 from data.shard_views import ShardViews
 from data.shards import Shards
 from guidance.autoencoder import Autoencoder
 from renderers.studio import Lighting, Studio
-from systems.latent_cache import build_cache, cached
-from systems.mini_networks import new_autoencoder, new_tokenizer
-from systems.render_assets import RenderAssets
-from systems.run_folder import Interrupted, RunFolder
+from systems.command.run_folder import Interrupted, RunFolder
+from systems.training.mini_networks import new_autoencoder, new_tokenizer
+from systems.training_data.latent_cache import build_cache, cached
+from systems.training_data.render_assets import RenderAssets
 from tests.conftest import Run
 from tests.renderers.models3d import colored_box, grey_ball
 
@@ -90,18 +90,18 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
 ) -> None:
     whole, half = rendering("a"), rendering("b")
     whole()
-    original, count = systems.asset_shards.photograph, iter(range(100))
+    original, count = systems.training_data.asset_shards.photograph, iter(range(100))
 
     def stops(*arguments: object) -> object:
         if next(count) == 4:
             raise KeyboardInterrupt
         return original(*arguments)
 
-    monkeypatch.setattr(systems.asset_shards, "photograph", stops)
+    monkeypatch.setattr(systems.training_data.asset_shards, "photograph", stops)
     with pytest.raises(Interrupted, match=r"1 of 4 shards are kept. Continue with"):
         half()
     assert list(half.shards()) == ["train-00000.failed.jsonl", "train-00000.tar"] and not half.folder.metrics.exists()
-    monkeypatch.setattr(systems.asset_shards, "photograph", original)
+    monkeypatch.setattr(systems.training_data.asset_shards, "photograph", original)
     half(half.folder.checkpoint)
     assert half.shards() == whole.shards()
     assert (half.folder.path / "failed.jsonl").read_text() == (whole.folder.path / "failed.jsonl").read_text()

@@ -18,8 +18,8 @@ from models.geometry import BlobMagic3D
 from models.triangles import EmptySurfaceError
 from systems.checkpoint import Checkpoint
 from systems.export import Exporter
-from systems.progress import Progress
-from systems.reporting import Report
+from systems.reports.progress import Progress
+from systems.reports.reporting import Report
 from systems.schedules import Linear
 from systems.text_to_3d import TextTo3D
 

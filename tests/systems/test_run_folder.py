@@ -7,7 +7,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from data.errors import UserError
-from systems.run_folder import RunFolder, slug
+from systems.command.run_folder import RunFolder, slug
 
 CONFIG = OmegaConf.create({"prompt": "a dog", "seed": 0, "resume": "auto", "steps": 6})
 

@@ -20,7 +20,7 @@ from guidance.diffusion import alpha_sigma
 from guidance.prior import Condition, Conditions
 from guidance.prompts import PromptProcessor
 from guidance.sampling import DDIM
-from systems.run_folder import Interrupted, RunFolder
+from systems.command.run_folder import Interrupted, RunFolder
 from systems.sample import Sample
 
 CONFIG = OmegaConf.create({"prompt": None, "seed": 0})

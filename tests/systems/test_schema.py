@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from systems import schema
+from systems.command import schema
 
 
 def wanted(annotation: str, value: schema.Value) -> str | None:

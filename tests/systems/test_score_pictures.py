@@ -16,10 +16,10 @@ from data.errors import UserError
 from guidance.prompts import PromptProcessor
 from guidance.sampling import DDIM
 from metrics.features import Features
-from systems.picture_sources import FromPrior, FromToybox
-from systems.run_folder import Interrupted, RunFolder
-from systems.score_pictures import ScorePictures
-from systems.seen_pictures import see_once
+from systems.command.run_folder import Interrupted, RunFolder
+from systems.evaluation.picture_sources import FromPrior, FromToybox
+from systems.evaluation.score_pictures import ScorePictures
+from systems.evaluation.seen_pictures import see_once
 from tests.systems.test_sample import EchoPrior, Stopping
 
 CONFIG = OmegaConf.create({"prompt": None, "seed": 0})

@@ -13,10 +13,10 @@ from data.samplers import FourViews
 from data.toy_views import ToyViews
 from data.toybox.split import is_held_out
 from guidance.multiview import inflate
-from systems.denoiser import Denoiser, Noised, averaged, denoising_loss, freeze
-from systems.mini_networks import new_autoencoder, new_scheduler, new_text_encoder, new_tokenizer, new_unet
-from systems.processes import is_first, starts_others
-from systems.train_prior import Mixture, TrainPrior
+from systems.command.processes import is_first, starts_others
+from systems.training.denoiser import Denoiser, Noised, averaged, denoising_loss, freeze
+from systems.training.mini_networks import new_autoencoder, new_scheduler, new_text_encoder, new_tokenizer, new_unet
+from systems.training.train_prior import Mixture, TrainPrior
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,11 @@ from models.dmtet import Tetrahedra
 from models.geometry import ImplicitVolume
 from models.scene import Scene
 from systems.checkpoint import Checkpoint
+from systems.command.run_folder import RunFolder
+from systems.command.starting import take_over
 from systems.fit import Fit
 from systems.past_run import open_run
-from systems.run_folder import RunFolder
 from systems.start import Start
-from systems.starting import take_over
 from systems.text_to_3d import TextTo3D
 
 MakeRun = Callable[..., Path]

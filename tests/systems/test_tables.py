@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from metrics.intervals import Interval
-from systems.gallery import Shown, write_gallery
-from systems.pictures import to_bytes
-from systems.tables import Figure, Table, mean_of, rate_of
+from systems.reports.gallery import Shown, write_gallery
+from systems.reports.pictures import to_bytes
+from systems.reports.tables import Figure, Table, mean_of, rate_of
 from tests.systems.test_reporting import Sources
 
 TABLE = Table(("fid", "runs"), {"<ours>": {"fid": Figure(1.25, Interval(1.0, 1.5)), "runs": "3"}, "theirs": {}}, "by")

@@ -13,9 +13,9 @@ from pytorch_lightning.loggers import CSVLogger
 from data.errors import UserError
 from data.samplers import turntable
 from systems.checkpoint import Checkpoint
+from systems.command.run_folder import Interrupted, RunFolder
 from systems.fit import Fit
-from systems.progress import Progress
-from systems.run_folder import Interrupted, RunFolder
+from systems.reports.progress import Progress
 from systems.schedules import Exponential, Linear, Schedule, Steps
 from systems.text_to_3d import TextTo3D
 

@@ -15,13 +15,13 @@ from data.toybox.near_misses import near_miss, one_color_away
 from data.toybox.split import HELD_OUT, draw_training_toy, is_held_out
 from data.words import words_of
 from metrics.clip import Clip
-from systems.augmentation import Augmentation, blurred, moved
-from systems.caption_pairs import SAYS_NOTHING, CaptionPairs, Said, true_of, with_view
-from systems.clip_report import ClipReport, balanced_accuracy, measure
-from systems.mini_clip import LENGTH, new_clip, new_clip_tokenizer
-from systems.progress import Progress
-from systems.toy_pictures import kept_pictures, render_pictures
-from systems.train_clip import TrainClip, pair_loss
+from systems.reports.progress import Progress
+from systems.training.clip_report import ClipReport, balanced_accuracy, measure
+from systems.training.mini_clip import LENGTH, new_clip, new_clip_tokenizer
+from systems.training.train_clip import TrainClip, pair_loss
+from systems.training_data.augmentation import Augmentation, blurred, moved
+from systems.training_data.caption_pairs import SAYS_NOTHING, CaptionPairs, Said, true_of, with_view
+from systems.training_data.toy_pictures import kept_pictures, render_pictures
 from tests.save_at import SaveAt
 
 

@@ -12,8 +12,7 @@ from guidance.diffusion_prior import DiffusionPrior
 from guidance.multiview import inflate, set_view_count
 from guidance.sampling import DDIM
 from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, WordTokenizer
-from systems.latent_cache import build_cache, cached
-from systems.mini_networks import (
+from systems.training.mini_networks import (
     load_unet,
     new_autoencoder,
     new_scheduler,
@@ -21,9 +20,10 @@ from systems.mini_networks import (
     new_tokenizer,
     new_unet,
 )  # fmt: skip
-from systems.sample_grid import SampleGrid
-from systems.train_autoencoder import TrainAutoencoder
-from systems.train_prior import Mixture, TrainPrior
+from systems.training.sample_grid import SampleGrid
+from systems.training.train_autoencoder import TrainAutoencoder
+from systems.training.train_prior import Mixture, TrainPrior
+from systems.training_data.latent_cache import build_cache, cached
 from tests.save_at import SaveAt
 
 

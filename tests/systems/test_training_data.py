@@ -12,11 +12,11 @@ from data.errors import UserError
 from data.samplers import FourViews
 from data.toy_views import ToyViews
 from guidance.sampling import DDIM
-from systems.asset_grid import AssetGrid
-from systems.latent_stream import LatentStream
-from systems.mini_networks import new_autoencoder
-from systems.picture_latents import StreamedPictures
-from systems.train_prior import Mixture, TrainPrior
+from systems.training.asset_grid import AssetGrid
+from systems.training.mini_networks import new_autoencoder
+from systems.training.train_prior import Mixture, TrainPrior
+from systems.training_data.latent_stream import LatentStream
+from systems.training_data.picture_latents import StreamedPictures
 from tests.data.test_shards import seen, shard
 from tests.save_at import SaveAt
 from tests.systems.test_train_prior import fit, tiny_system

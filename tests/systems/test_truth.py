@@ -7,7 +7,7 @@ from data.toybox.grammar import build
 from data.toybox.raycast import render
 from metrics.toybox_truth import silhouette_on_grey, true_views
 from renderers.output import RenderOutput
-from systems.truth import against_truth
+from systems.reports.truth import against_truth
 
 DOG = "a red dog wearing a blue hat"
 

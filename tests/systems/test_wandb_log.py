@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from systems.run_folder import RunFolder
-from systems.wandb_log import WandbLog
+from systems.command.run_folder import RunFolder
+from systems.reports.wandb_log import WandbLog
 
 FOLDER = lambda output: RunFolder(str(output), "test", "a dog", 3)
 

@@ -12,7 +12,7 @@ from data.errors import UserError
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.learner import Learner
 from guidance.weights.opening import open_weights
-from systems.personal_prior import write_prior
+from systems.training.personal_prior import write_prior
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = [

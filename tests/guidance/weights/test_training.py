@@ -16,8 +16,8 @@ from data.toy_views import ToyViews
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.prior import Condition, Conditions
 from guidance.sampling import DDIM
-from systems import stored_networks
-from systems.train_prior import Mixture, TrainPrior
+from systems.training import stored_networks
+from systems.training.train_prior import Mixture, TrainPrior
 
 ROOT = Path(__file__).resolve().parents[3]
 MULTI_VIEW = "system.mixture.picture_share=0.0"

@@ -1,0 +1,63 @@
+"""Whether the parts of a configuration fit each other, and the files that they name are there; without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from data.errors import UserError
+from metrics.clip_folder import find_clip
+from systems.command.starting import FIELD, KEY
+from systems.command.subject import check_subject
+
+WEIGHTS = {"metrics.consistency.Lpips", "metrics.features.Inception"}  # what reads a file of weights
+MESHES = {"models.dmtet.LockedMesh", "models.shapes.MeshShape"}  # what reads the file at its `path`
+READS = {"models.physically_based.PhysicallyBased": 5}  # by material: the features of a field that it reads
+
+
+def check_parts(config: DictConfig, used: Set[str]) -> None:
+    """used: the keys that the job comes to; what the others say does not matter."""
+    _check_meshes(config, used)
+    _check_features(config, used)
+    _check_metrics(config, used)
+    check_subject(config)
+
+
+def _check_meshes(config: DictConfig, used: Set[str]) -> None:
+    """Those of a field that another run has made are in its state, and the files may be gone."""
+    made = f"{FIELD}." if config.get(KEY) is not None else None
+    for key in sorted(used):
+        parent, _, name = key.rpartition(".")
+        reads = name == "path" and OmegaConf.select(config, f"{parent}._target_") in MESHES
+        if reads and not (made and key.startswith(made)):
+            _check_mesh(key, str(OmegaConf.select(config, key)))
+
+
+def _check_mesh(key: str, path: str) -> None:
+    if not Path(path).is_file():
+        raise UserError(f"{key}={path} is not there: give an OBJ, GLB, PLY or STL file")
+    import trimesh
+
+    if not path.lower().endswith(tuple(f".{ending}" for ending in trimesh.available_formats())):
+        raise UserError(f"{key}={path} is no mesh that can be read: give an OBJ, GLB, PLY or STL file")
+
+
+def _check_features(config: DictConfig, used: Set[str]) -> None:
+    needed = READS.get(str(OmegaConf.select(config, "material._target_")), 0)
+    for own in ("geometry.n_features", "geometry.field.n_features"):
+        given = OmegaConf.select(config, own)
+        key = own if own in used else "n_features"
+        if key in used and given is not None and given < needed:
+            raise UserError(f"{key}={given}: material={config.material._target_} reads {needed}: say {key}={needed}")
+
+
+def _check_metrics(config: DictConfig, used: Set[str]) -> None:
+    """What a run looks with when it ends: hours later, a path that leads nowhere would be told too late."""
+    for key in sorted(key for key in used if key.endswith(".path")):
+        target, path = OmegaConf.select(config, f"{key.removesuffix('.path')}._target_"), OmegaConf.select(config, key)
+        if target == "metrics.clip.Clip":
+            find_clip(str(path), key)
+        elif target in WEIGHTS and not Path(str(path)).is_file():
+            raise UserError(f"{key}={path} is not there: give the file of weights that {target} reads")

@@ -1,0 +1,62 @@
+"""Prompts from a text file, one a line. A line takes the file's place on the command line, so that what runs, and what
+a run folder says has run, does not change when the file does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.errors import HydraException
+
+from data.errors import UserError
+from guidance.prior_folder import REPOSITORY
+from systems.command.overrides import parse, quoted
+
+
+def name_prompts(overrides: list[str], sweep: bool) -> list[str]:
+    """`prompt_file=FILE prompt_index=3` -> `prompt="that line"`; in a sweep, several, by default all of the file."""
+    given = {text.split("=", 1)[0]: text for text in overrides}
+    if "prompt_file" not in given:
+        if "prompt_index" in given:
+            raise UserError(f"{given['prompt_index']}: of which file? Say prompt_file=FILE, one prompt per line")
+        return overrides
+    if "prompt" in given:
+        raise UserError(f"{given['prompt']} and {given['prompt_file']}: say one of them")
+    path = given["prompt_file"].split("=", 1)[1].strip("\"'")
+    prompts = read_prompts(path)
+    chosen = _chosen(given.get("prompt_index"), len(prompts), path, sweep)
+    said = "prompt=" + ",".join(quoted(prompts[index]) for index in chosen)
+    rest = [text for text in overrides if text.split("=", 1)[0] not in ("prompt_file", "prompt_index")]
+    return [said, *rest]
+
+
+def read_prompts(path: str, key: str = "prompt_file") -> list[str]:
+    """Without empty lines and those that begin with #; relative to where the user stands, or to the repository."""
+    candidates = [Path(path).expanduser(), REPOSITORY / path]
+    file = next((c for c in candidates if c.exists()), None)
+    if file is None:
+        raise UserError(f"{key}={path}: there is no such file; say the path of a text file, one prompt per line")
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{key}={path} cannot be read ({error}); say a text file, one prompt per line") from None
+    if prompts := [line for line in lines if line and not line.startswith("#")]:
+        return prompts
+    raise UserError(f"{key}={path} holds no prompt; write one per line")
+
+
+def _chosen(index: str | None, n: int, path: str, sweep: bool) -> list[int]:
+    if index is None:
+        if sweep:
+            return list(range(n))
+        raise UserError(f"prompt_index is missing: say which line of {path}, 0 to {n - 1}, or --multirun for all")
+    override = parse(index)
+    try:
+        swept = override.is_sweep_override()
+        values = list(override.sweep_string_iterator()) if swept else [str(override.value())]
+    except HydraException:
+        values = []
+    if len(values) > 1 and not sweep:
+        raise UserError(f"{index}: several values need --multirun")
+    if not values or not all(value.isdecimal() and int(value) < n for value in values):
+        raise UserError(f"{index}: {path} holds {n} prompts; say a whole number from 0 to {n - 1}")
+    return [int(value) for value in values]

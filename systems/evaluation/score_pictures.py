@@ -1,0 +1,142 @@
+"""The job of scoring pictures as a set: against a reference, against their captions, against the true toys."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from data.errors import UserError
+from data.ranges import PositiveInt, Seed
+from data.toybox.captions import caption
+from data.toybox.grammar import KINDS, Toy
+from data.toybox.held_out_captions import held_out_captions
+from metrics.clip_score import score
+from metrics.distribution import compare, inception_score
+from metrics.features import FeatureNetwork
+from metrics.ground_truth import compare as compare_with_truth
+from metrics.intervals import mean_interval
+from metrics.text_image import TextImageModel
+from metrics.toybox_truth import silhouette_on_grey, toy_of, true_views
+from systems.command.prompt_list import prompt_list
+from systems.command.run_folder import RunFolder
+from systems.evaluation.picture_sources import Drawn, PictureSource
+from systems.evaluation.seen_pictures import see_all, see_once
+from systems.reports.pictures import to_bytes, write_row
+from systems.reports.provenance import provenance, write_whole
+from systems.rng import step_generator
+
+log = logging.getLogger(__name__)
+SHEET_ROWS = 12
+Scores = dict[str, float]
+
+
+class ScorePictures:
+    """source: of the pictures; reference: of those that they are compared with, null: of nothing.
+    features: the network between whose features FID and KID are distances; clip: null, no score of the captions.
+    file: of captions, one a line; null: `n_captions` sentences about held-out toys of the first `n_kinds` kinds, drawn
+    with `caption_seed`.
+    """
+
+    def __init__(
+        self,
+        source: PictureSource,
+        features: Callable[[], FeatureNetwork],
+        reference: PictureSource | None = None,
+        clip: Callable[[], TextImageModel] | None = None,
+        file: str | None = None,
+        n_captions: PositiveInt = 1000,
+        n_kinds: PositiveInt = 32,
+        caption_seed: Seed = 0,
+        cache_dir: str = "~/.cache/fourview/features",
+    ) -> None:
+        self.source, self.reference = source, reference
+        self.features, self.clip = features(), clip() if clip else None
+        self.captions = (
+            prompt_list(None, None, file)
+            if file
+            else held_out_captions(n_captions, step_generator(caption_seed, 0), list(KINDS)[:n_kinds])
+        )
+        self.cache_dir = Path(cache_dir).expanduser()
+
+    def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
+        (folder.path / "captions.txt").write_text("\n".join(self.captions) + "\n")
+        drawn = self.source.draw(self.captions, folder, checkpoint)
+        scores = self.as_a_set(drawn, folder, checkpoint) | self.by_caption(drawn.images)
+        truth = truth_of(self.captions, drawn)
+        write_sheet(folder.path / "sheet.png", self.captions, drawn)
+        for name, value in (scores | truth).items():
+            log.info("%s: %.4g", name, value)
+        about = {"captions": len(self.captions), "views": drawn.images.shape[1], **drawn.facts}
+        write_whole(folder.metrics, {**scores, **truth, **about, **provenance(torch.device("cpu"))})
+
+    def as_a_set(self, drawn: Drawn, folder: RunFolder, checkpoint: Path | None) -> Scores:
+        if self.reference is None:
+            found = inception_score(see_all(self.features, drawn.images))
+            return found.named(f"inception_score_{self.features.name}")
+        reference = self.reference.draw(self.captions, folder, checkpoint).images
+        if reference.shape[2:4] != drawn.images.shape[2:4]:
+            sizes = [f"{one.shape[2]} x {one.shape[3]}" for one in (reference, drawn.images)]
+            raise UserError(f"metric.reference.size: its pictures have {sizes[0]} pixels, the others {sizes[1]}")
+        seen = see_once(self.features, reference, self.cache_dir)
+        log.info("Comparing with %d objects ...", len(seen))
+        return compare(see_all(self.features, drawn.images), seen).named() | {"reference": len(seen)}
+
+    def by_caption(self, images: UInt8[Tensor, "o v h w 3"]) -> Scores:
+        """What the pictures of a toy are asked about is its plain caption: R-precision tells toys apart, not wordings
+        of one."""
+        if self.clip is None:
+            return {}
+        meant = [caption(toy) if (toy := toy_of(text)) else text for text in self.captions]
+        views, candidates = images.shape[1], list(dict.fromkeys(meant))
+        said = [text for text in meant for _ in range(views)]
+        found = score(self.clip, images.flatten(0, 1).float() / 255, said, candidates)
+        return {
+            **mean_named(f"clip_score_{found.model}", by_object(found.clip_score, views)),
+            **mean_named(f"r_precision_{found.n_candidates}_{found.model}", by_object(found.retrieved.float(), views)),
+        }
+
+
+def by_object(values: Tensor, views: int) -> Tensor:
+    """The mean over the views of each object: one object is one experiment."""
+    return values.cpu().unflatten(0, (-1, views)).mean(dim=1)
+
+
+def mean_named(name: str, values: Tensor) -> Scores:
+    interval = mean_interval(values)
+    return {name: values.mean().item(), f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def truth_of(captions: Sequence[str], drawn: Drawn) -> Scores:
+    """Silhouette IoU and PSNR against the true toys, whose shapes are not varied; empty unless all are toys."""
+    toys = [toy_of(text) for text in captions]
+    if drawn.cameras is None or any(toy is None for toy in toys):
+        return {}
+    known: dict[Toy, tuple[Tensor, Tensor]] = {}
+    found = []
+    for toy, images in zip(toys, drawn.images, strict=True):
+        assert toy is not None
+        if toy not in known:
+            known[toy] = true_views(toy, drawn.cameras)
+        views = images.float() / 255
+        found.append(compare_with_truth(views, silhouette_on_grey(views), *known[toy]))
+    return {
+        **mean_named("truth_iou", torch.tensor([one.silhouette_iou for one in found])),
+        **mean_named("truth_psnr", torch.tensor([one.psnr for one in found])),
+    }
+
+
+def write_sheet(path: Path, captions: Sequence[str], drawn: Drawn) -> None:
+    """A row for each of the first captions: the pictures, then, of a toy, the truth."""
+    rows = []
+    for text, images in zip(captions[:SHEET_ROWS], drawn.images, strict=False):
+        toy, row = toy_of(text), torch.cat(list(images.float() / 255), dim=1)
+        if drawn.cameras is not None:
+            truth = true_views(toy, drawn.cameras)[0] if toy else torch.full_like(images.float(), 0.5)
+            row = torch.cat([row, *truth], dim=1)
+        rows.append(row)
+    write_row(path, [to_bytes(torch.cat(rows))])

@@ -1,0 +1,85 @@
+"""The job of putting the scores of several sets of pictures side by side: a row for each, made where it is missing."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import imageio.v3 as iio
+import torch
+
+from data.errors import FailedError
+from metrics.intervals import Interval
+from systems.command.run_folder import RunFolder
+from systems.evaluation.sweep import Batch, make_missing
+from systems.reports.gallery import Shown, write_gallery
+from systems.reports.provenance import provenance, write_whole
+from systems.reports.tables import Figure, Table
+from systems.reports.wandb_log import WandbLog
+
+LIMIT = "fid_infinite_"
+log = logging.getLogger(__name__)
+
+
+class ScoreTable:
+    """rows: by name, the overrides of a run that scores pictures; common: those that all have. output, name: the runs
+    stand in <output>/<name>/<row>/, and those that are finished there are not made again.
+    run_missing: false makes the table only.
+    """
+
+    def __init__(
+        self,
+        rows: Mapping[str, Sequence[str]],
+        output: str,
+        name: str,
+        common: Sequence[str] = (),
+        run_missing: bool = True,
+        logger: WandbLog | Literal[False] = False,
+    ) -> None:
+        self.rows, self.common, self.run_missing, self.logger = rows, common, run_missing, logger
+        self.output, self.name = output, name
+
+    def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
+        if self.run_missing:
+            make_missing([self.batch(row) for row in self.rows], folder)
+        found = {row: file.parent for row in self.rows if (file := self.finished(row))}
+        if not found:
+            raise FailedError(f"there is no finished run in {self.output}/{self.name}: the logs there say why")
+        table = table_of({row: json.loads((place / "metrics.json").read_text()) for row, place in found.items()})
+        summary = f"{len(found)} of {len(self.rows)} rows are there"
+        log.info("%s\n\n%s", summary, table.markdown())
+        table.write(folder.path)
+        sheets = {row: [Shown(iio.imread(place / "sheet.png"))] for row, place in found.items()}
+        write_gallery(folder.path, self.name, summary, table, ["the first captions: pictures, truth"], sheets)
+        metrics = {"rows": len(found), "of": len(self.rows), **provenance(torch.device("cpu"))}
+        if self.logger:
+            self.logger.show_table("scores", table, metrics, {row: place / "sheet.png" for row, place in found.items()})
+        if len(found) == len(self.rows):  # else the table can be made again, with what will be there then
+            write_whole(folder.metrics, metrics)
+
+    def batch(self, row: str) -> Batch:
+        place = [f"output={self.output}", f"name={self.name}/{row}"]
+        waiting = lambda: int(self.finished(row) is None)
+        log_file = Path(self.output, self.name, f"{row}.log")
+        return Batch(row, [*self.rows[row], *self.common, *place], waiting, log_file)
+
+    def finished(self, row: str) -> Path | None:
+        return next(Path(self.output, self.name, row).glob("*/metrics.json"), None)
+
+
+def table_of(scores: Mapping[str, Mapping[str, float]]) -> Table:
+    """Every score that has an interval, and FID's limit; scores of different networks have different columns."""
+    columns: dict[str, None] = {}
+    rows: dict[str, dict[str, Figure | str]] = {}
+    for row, found in scores.items():
+        rows[row] = {}
+        for name, value in found.items():
+            if f"{name}_low" in found:
+                rows[row][name] = Figure(value, Interval(found[f"{name}_low"], found[f"{name}_high"]))
+            elif name.startswith(LIMIT):
+                rows[row][name] = Figure(value)
+        columns |= dict.fromkeys(rows[row])
+    return Table(list(columns), rows)

@@ -1,0 +1,75 @@
+"""A table and the pictures behind it on one page that opens from disk, without a network and without other files."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+
+from data.samplers import turntable
+from metrics.toybox_truth import toy_of, true_views
+from systems.reports.pictures import to_bytes
+from systems.reports.tables import Table
+
+TEMPLATE = Path(__file__).with_name("gallery.html")
+QUALITY = 85
+N_VIEWS, SIZE = 8, 64  # of a run's views.png, and pixels of each here
+
+
+@dataclass(frozen=True)
+class Shown:
+    picture: UInt8[np.ndarray, "h w 3"]
+    caption: str = ""
+
+
+def true_row(prompt: str, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"] | None:
+    """The toy that the prompt means, as a run's views.png shows its object; None if it means none."""
+    toy = toy_of(prompt)
+    return to_bytes(torch.cat(list(true_views(toy, turntable(N_VIEWS, size))[0]), dim=1)) if toy else None
+
+
+def row_of(folder: Path, row: int = 0, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"]:
+    """Of a run's views.png, small; 0: the renders, 1: below them, the mesh."""
+    views = Image.open(folder / "views.png").convert("RGB")
+    large = views.width // N_VIEWS
+    part = views.crop((0, row * large, views.width, (row + 1) * large))
+    return np.asarray(part.resize((N_VIEWS * size, size), Image.Resampling.BOX))
+
+
+def write_gallery(
+    folder: Path,
+    title: str,
+    summary: str,
+    table: Table,
+    heads: Sequence[str],
+    rows: Mapping[str, Sequence[Shown | None]],
+) -> None:
+    """heads: of the columns of pictures; rows: pictures by what they are of, None where there is none."""
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in ("", *heads))
+    body = [f"<tr><th>{html.escape(name)}</th>{''.join(map(_cell, row))}</tr>" for name, row in rows.items()]
+    page = Template(TEMPLATE.read_text()).substitute(
+        title=html.escape(title),
+        summary=html.escape(summary),
+        table=table.html(),
+        gallery="\n".join([f"<tr>{head}</tr>", *body]),
+        command=html.escape((folder / "command.txt").read_text()),
+    )
+    (folder / "index.html").write_text(page)
+
+
+def _cell(shown: Shown | None) -> str:
+    if shown is None:
+        return "<td></td>"
+    file = io.BytesIO()
+    Image.fromarray(shown.picture).save(file, "JPEG", quality=QUALITY)
+    source = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return f'<td><img src="{source}"><small>{html.escape(shown.caption)}</small></td>'

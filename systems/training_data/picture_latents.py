@@ -1,0 +1,155 @@
+"""Captioned pictures as the 2D part of a training: real ones, in the place of single views of the 3D objects."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from rich.progress import track
+from torch import Tensor
+
+from data.errors import UserError
+from data.pictures import CaptionedPicture, CaptionedPictures
+from data.ranges import PositiveInt
+from guidance.autoencoder import Autoencoder
+from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, Tokenizer
+from systems.training_data.ahead import OnDemand, drawn_ahead
+from systems.training_data.latent_cache import ALL, LatentBatch, Latents, encoded, integers
+
+KEY = "system.pictures.path"
+CHUNK = 64  # pictures encoded together
+LOOKED_AT = 500  # captions, before a stream begins
+
+
+@runtime_checkable
+class PictureLatents(Protocol):
+    def draw(self, count: int, rng: torch.Generator, wanted: slice = ALL) -> LatentBatch:
+        """Random pictures with their captions; nothing is known of their cameras."""
+        ...
+
+
+@runtime_checkable
+class PictureSource(Protocol):
+    def __call__(self, autoencoder: Autoencoder, tokenizer: Tokenizer, workers: int = 0) -> PictureLatents:
+        """Opens them, once it is known where and how they are encoded."""
+        ...
+
+
+class WithPictures:
+    """Objects as `objects` has them; single pictures are captioned ones, whatever side they shall show."""
+
+    def __init__(self, objects: Latents, pictures: PictureLatents) -> None:
+        self.objects, self.pictures = objects, pictures
+
+    def draw_objects(
+        self, n_objects: int, rng: torch.Generator, among: int | None = None, wanted: slice = ALL
+    ) -> LatentBatch:
+        return self.objects.draw_objects(n_objects, rng, among, wanted)
+
+    def draw_pictures(self, is_frontal: Bool[Tensor, "b"], rng: torch.Generator, wanted: slice = ALL) -> LatentBatch:
+        return self.pictures.draw(len(is_frontal), rng, wanted)
+
+
+class PictureCache:
+    """All of them, encoded."""
+
+    def __init__(self, latents: Float[Tensor, "n c y x"], ids: Int[Tensor, "n l"]) -> None:
+        self.latents, self.ids = latents, ids
+
+    def draw(self, count: int, rng: torch.Generator, wanted: slice = ALL) -> LatentBatch:
+        index = integers(len(self.latents), count, rng)
+        return _anywhere(self.latents[index].float(), self.ids[index].long())
+
+
+class PictureStream:
+    """Each is read, and encoded, when a step asks for it: for more of them than memory holds.
+
+    workers: processes that read those of a step; 0: this one.
+    """
+
+    def __init__(
+        self, pictures: CaptionedPictures, autoencoder: Autoencoder, tokenizer: Tokenizer, workers: int = 0
+    ) -> None:
+        self.count, self.autoencoder, self.tokenizer = len(pictures), autoencoder, tokenizer
+        self.pictures = OnDemand(pictures.__getitem__, workers)
+
+    def draw(self, count: int, rng: torch.Generator, wanted: slice = ALL) -> LatentBatch:
+        index = integers(self.count, count, rng)[wanted]
+        latents, ids = _encoded(self.pictures(index.tolist()), self.autoencoder, self.tokenizer)
+        return _anywhere(latents, ids.to(rng.device)).within(count, wanted)
+
+
+class CachedPictures:
+    """path: as of data.pictures.CaptionedPictures. cache_path: a file of all of them, encoded, which is written anew
+    when they, the words or the autoencoder have changed."""
+
+    def __init__(self, path: str, cache_path: str, size: PositiveInt = 64) -> None:
+        self.pictures, self.cache_path = CaptionedPictures(path, size, KEY), Path(cache_path)
+
+    def __call__(self, autoencoder: Autoencoder, tokenizer: Tokenizer, workers: int = 0) -> PictureCache:
+        first, _ = _encoded([self.pictures[0]], autoencoder, tokenizer)
+        asked = repr((self.pictures.settings, tokenizer.words))
+        origin = hashlib.sha256(first.cpu().numpy().tobytes() + asked.encode()).hexdigest()
+        saved = torch.load(self.cache_path, weights_only=True) if self.cache_path.exists() else {}
+        if saved.pop("origin", None) != origin:
+            saved = _encode_all(self.pictures, autoencoder, tokenizer, workers)
+            self.cache_path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save({"origin": origin, **saved}, self.cache_path)
+        check_known(saved["ids"], tokenizer, self.pictures)
+        device = autoencoder.mean.device
+        return PictureCache(saved["latents"].to(device), saved["ids"].to(device))
+
+
+class StreamedPictures:
+    """path: as of data.pictures.CaptionedPictures."""
+
+    def __init__(self, path: str, size: PositiveInt = 64) -> None:
+        self.pictures = CaptionedPictures(path, size, KEY)
+
+    def __call__(self, autoencoder: Autoencoder, tokenizer: Tokenizer, workers: int = 0) -> PictureStream:
+        some = range(0, len(self.pictures), -(-len(self.pictures) // LOOKED_AT))
+        check_known(tokenizer([self.pictures.caption(i) for i in some]), tokenizer, self.pictures)
+        return PictureStream(self.pictures, autoencoder, tokenizer, workers)
+
+
+def _encode_all(
+    pictures: CaptionedPictures, autoencoder: Autoencoder, tokenizer: Tokenizer, workers: int
+) -> dict[str, Tensor]:
+    drawn = drawn_ahead(pictures.__getitem__, range(len(pictures)), workers)
+    latents, ids, waiting = [], [], list[CaptionedPicture]()
+    for i, picture in enumerate(track(drawn, total=len(pictures), description="Encoding pictures", transient=True), 1):
+        waiting.append(picture)
+        if len(waiting) == CHUNK or i == len(pictures):
+            some, words = _encoded(waiting, autoencoder, tokenizer)
+            latents.append(some.half().cpu())
+            ids.append(words.int())
+            waiting = []
+    return {"latents": torch.cat(latents), "ids": torch.cat(ids)}
+
+
+def _encoded(
+    pictures: list[CaptionedPicture], autoencoder: Autoencoder, tokenizer: Tokenizer
+) -> tuple[Float[Tensor, "b c y x"], Int[Tensor, "b l"]]:
+    images = torch.stack([picture.image for picture in pictures]).float() / 255
+    return encoded(autoencoder, images), tokenizer([picture.caption for picture in pictures])
+
+
+def _anywhere(latents: Float[Tensor, "b c y x"], ids: Int[Tensor, "b l"]) -> LatentBatch:
+    nowhere = latents.new_zeros(len(latents), 16)
+    return LatentBatch(latents, nowhere, nowhere[:, 0], ids)
+
+
+def check_known(ids: Int[Tensor, "n l"], tokenizer: Tokenizer, pictures: CaptionedPictures) -> None:
+    """UserError if more than half of the words of the captions say nothing to the tokenizer."""
+    if not tokenizer.words:
+        return
+    is_word = (ids != PAD) & (ids != BOS) & (ids != EOS)
+    known = 1 - int((ids == UNKNOWN).sum()) / max(int(is_word.sum()), 1)
+    if known < 0.5:
+        raise UserError(
+            f"{pictures.key}={pictures.path}: the tokenizer knows {known:.0%} of the words of its captions, less than"
+            " half; say captions in its words, or a prior that reads any"
+        )
