@@ -155,5 +155,5 @@ def cached(
 def fingerprint(views: Views, autoencoder: Autoencoder, tokenizer: Tokenizer, n_objects: int, seed: int) -> str:
     """Changes with anything that the cache depends on: a hash of a few objects, and of what was asked for."""
     sample = build_cache(views, autoencoder, tokenizer, 2, seed)
-    asked = repr((n_objects, seed, *views.settings, tokenizer.words))
+    asked = repr((n_objects, seed, *views.settings, tokenizer.words, sample.ids.tolist()))
     return hashlib.sha256(sample.latents.numpy().tobytes() + asked.encode()).hexdigest()

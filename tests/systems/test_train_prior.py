@@ -26,7 +26,7 @@ from systems.training.mini_networks import (
 from systems.training.sample_grid import SampleGrid
 from systems.training.train_autoencoder import TrainAutoencoder
 from systems.training.train_prior import Mixture, TrainPrior
-from systems.training_data.latent_cache import LatentCache, build_cache, cached
+from systems.training_data.latent_cache import LatentCache, build_cache, cached, fingerprint
 from tests.save_at import SaveAt
 
 
@@ -116,6 +116,13 @@ def test_a_cache_of_another_autoencoder_is_not_used(autoencoder, views, tmp_path
     other.register_to_config(latents_mean=[0.0] * 4, latents_std=[1.0] * 4)
     again = cached(tmp_path / "c.pt", views, Autoencoder(other), words, 16, 0)
     assert not torch.equal(first.latents, again.latents)
+
+
+def test_a_cache_of_other_tokens_is_not_used(autoencoder):
+    small = ToyViews(FourViews(size=8), n_view=4, n_kinds=12)
+    zeros, ends = (BytePairs(clip_tokenizer(pads_with_zero)) for pads_with_zero in (True, False))
+    told = [fingerprint(small, Autoencoder(autoencoder), tokenizer, 2, 0) for tokenizer in (zeros, ends, zeros)]
+    assert told[0] != told[1] and told[0] == told[2]
 
 
 def _inflated(system):
