@@ -17,6 +17,7 @@ from data.ranges import PositiveInt
 from guidance.autoencoder import Autoencoder
 from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, Tokenizer
 from systems.training_data.ahead import OnDemand, drawn_ahead
+from systems.training_data.kept import kept
 from systems.training_data.latent_cache import ALL, LatentBatch, Latents, encoded, integers
 
 KEY = "system.pictures.path"
@@ -96,11 +97,7 @@ class CachedPictures:
         first = _encoded([self.pictures[0]], autoencoder)
         asked = repr(self.pictures.settings)
         origin = hashlib.sha256(first.cpu().numpy().tobytes() + asked.encode()).hexdigest()
-        saved = torch.load(self.cache_path, weights_only=True) if self.cache_path.exists() else {}
-        if saved.pop("origin", None) != origin:
-            saved = {"latents": _encode_all(self.pictures, autoencoder, workers)}
-            self.cache_path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({"origin": origin, **saved}, self.cache_path)
+        saved = kept(self.cache_path, origin, lambda: {"latents": _encode_all(self.pictures, autoencoder, workers)})
         device = autoencoder.mean.device
         return PictureCache(saved["latents"].to(device), ids.to(device))
 
