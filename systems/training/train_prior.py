@@ -27,11 +27,12 @@ from guidance.camera_unet import CameraUNet
 from guidance.diffusion import draw_noise
 from guidance.tokenizer import Tokenizer, append
 from guidance.weights.prior_weights import NoiseSchedule
-from systems.dataloader import ends_step, steps_loader
+from systems.dataloader import steps_loader
 from systems.learning_rate import warmed_up
 from systems.rng import step_generator
 from systems.training.denoiser import Denoiser, Noised, averaged, denoising_loss, freeze
 from systems.training.mini_networks import save_half
+from systems.training.shared_batch import SharedBatch
 from systems.training_data.latent_cache import ALL, LatentBatch, Latents, cached
 from systems.training_data.picture_latents import PictureSource, WithPictures
 
@@ -151,12 +152,7 @@ class TrainPrior(pl.LightningModule):
         return 1 if self.mixture.picture_share >= 1 else self.mixture.n_view
 
     def on_fit_start(self) -> None:
-        self.n_pieces = self.trainer.world_size * self.trainer.accumulate_grad_batches
-        if self.batch_size % (self.n_view * self.n_pieces):
-            raise UserError(
-                f"system.batch_size={self.batch_size}: {self.n_pieces} processes and pieces share it, in groups of"
-                f" {self.n_view} views; say a multiple of {self.n_view * self.n_pieces}"
-            )
+        self.shared = SharedBatch(self.trainer, self.batch_size, self.n_view)
         if self.trainer.is_global_zero:
             self.cache = self._open_data()
         self.trainer.strategy.barrier()
@@ -165,7 +161,6 @@ class TrainPrior(pl.LightningModule):
         self.no_words = self.tokenizer([""]).to(self.device)
         tails = [self.tokenizer.tokens(f", {name} {VIEW}") for name in DIRECTIONS]
         self.side_words = torch.tensor(tails, device=self.device)
-        self.losses: list[Tensor] = []  # of the pieces of the step in progress
 
     def _open_data(self) -> Latents:
         autoencoder = Autoencoder(self.autoencoder[0].to(self.device))
@@ -177,16 +172,11 @@ class TrainPrior(pl.LightningModule):
         return WithPictures(objects, self.pictures(autoencoder, self.tokenizer, self.workers))
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
-        piece = batch_idx % self.trainer.accumulate_grad_batches
-        number, size = piece * self.trainer.world_size + self.trainer.global_rank, self.batch_size // self.n_pieces
-        drawn = self.draw(self.global_step, slice(number * size, (number + 1) * size))
-        share = drawn.share(number, self.n_pieces)
+        drawn = self.draw(self.global_step, self.shared.place(batch_idx))
+        share = drawn.share(self.shared.number(batch_idx), self.shared.count)
         loss = denoising_loss(self.denoiser, share, self.schedule)
-        self.losses.append(loss.detach())
-        if ends_step(self.trainer, batch_idx):
-            kind = "loss/multi_view" if drawn.n_view > 1 else "loss/picture"
-            self.log_dict(dict.fromkeys(("loss", kind), torch.stack(self.losses).mean()), sync_dist=True)
-            self.losses = []
+        kind = "loss/multi_view" if drawn.n_view > 1 else "loss/picture"
+        self.log_dict(self.shared.mean({"loss": loss, kind: loss}, batch_idx), sync_dist=True)
         self.unused = [] if drawn.camera is not None else list(self.denoiser.camera_parameters())
         return loss + 0 * sum(parameter.sum() for parameter in self.unused)  # processes exchange the gradients of all
 
