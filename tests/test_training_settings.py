@@ -56,3 +56,11 @@ def test_mvdream_is_trained_as_published() -> None:
         "system.scheduler.prediction_type": "epsilon",
     }
     assert {key: settings[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize("views", ["toys", "toys_and_assets", "assets"])
+def test_as_many_views_are_drawn_as_attend_to_each_other(views: str) -> None:
+    settings = composed("experiment=train_mvdream", f"system/views={views}", "+shards=x", "system.mixture.n_view=2")
+    drawn = {key: value for key, value in settings.items() if key.startswith("system.views.")}
+    counts = [value for key, value in drawn.items() if key.endswith(".n_view") and ".sampler." not in key]
+    assert counts and set(counts) == {2}

@@ -132,6 +132,11 @@ class TrainPrior(pl.LightningModule):
         self.out, self.cache_path, self.n_objects = Path(out), Path(cache_path), n_objects
         if pictures is not None and mixture.said > 0:
             raise UserError(f"system.mixture.said={mixture.said}: nobody knows what side a picture shows; say 0.0")
+        if self.n_view not in (1, views.n_view):
+            raise UserError(
+                f"system.mixture.n_view={self.n_view}: system.views shows {views.n_view} of an object; say the same of"
+                " both"
+            )
         self.source, self.pictures = source, pictures
         self.batch_size, self.learning_rate, self.betas = batch_size, learning_rate, betas
         self.warmup_steps, self.max_steps = warmup_steps, max_steps
