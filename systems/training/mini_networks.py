@@ -108,7 +108,9 @@ def load_autoencoder(path: str) -> AutoencoderKL:
 def _trained(path: str, part: str, experiment: str) -> Path:
     folder = Path(path, part)
     if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} holds no network: run python launch.py experiment={experiment} first")
+        raise UserError(
+            f"{folder} holds no network: run python launch.py experiment={experiment} first, with this seed"
+        )
     return folder
 
 
