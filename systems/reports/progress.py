@@ -76,6 +76,8 @@ class Progress(Callback):
         self.shown = shown
         self.seconds_before = 0.0  # spent before a resume
         self.seen: dict[str, Tensor] = {}  # the values as last logged
+        self.of_step: list[str] = []  # what the step in progress has logged
+        self.waiting: list[str] = []  # what callbacks have logged since the last row
 
     @property
     def seconds(self) -> float:
@@ -96,10 +98,18 @@ class Progress(Callback):
         self.task = self.bar.add_task("", total=trainer.max_steps, completed=trainer.global_step)
         self.bar.start()
 
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
+        self.waiting += self._logged_now(trainer)
+        self.of_step = []
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        self.of_step += self._logged_now(trainer)
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         step = trainer.global_step
+        self.waiting += self._logged_now(trainer)
         if not trainer.is_global_zero or not ends_step(trainer, batch_idx):
             return
         if step % self.row_every and step != trainer.max_steps and step != self.first_step:
@@ -109,7 +119,7 @@ class Progress(Callback):
         returned = {name: float(value) for name, value in found.items() if name not in values}
         values |= returned
         row = {"step": str(step - 1), "seconds": f"{self.seconds:.2f}"}
-        logged = dict.fromkeys([*returned, *self._logged_now(trainer)])
+        logged, self.waiting = dict.fromkeys([*returned, *self.of_step, *self.waiting]), []
         self.table.append(row | {name: f"{values[name]:.6g}" for name in logged})
         if step % self.send_every == 0:
             for logger in trainer.loggers:

@@ -1,0 +1,60 @@
+"""What metrics.csv says of steps that get no row."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from systems.dataloader import steps_loader
+from systems.reports.progress import Progress
+
+
+class TwoKinds(pl.LightningModule):
+    """Of every four steps the last logs `b`, the others `a`; the values are the numbers of the steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        self.log("b" if self.global_step % 4 == 3 else "a", float(self.global_step))
+        return self.weight
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    def train_dataloader(self) -> DataLoader:
+        return steps_loader(12)
+
+
+class Seldom(pl.Callback):
+    """Logs after the second step."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        if trainer.global_step == 2:
+            pl_module.log("seldom", 1.0)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_row_has_the_losses_of_its_step_alone_and_what_callbacks_said_since_the_last(
+    order: int, tmp_path: Path
+) -> None:
+    trainer = pl.Trainer(
+        max_steps=8, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, default_root_dir=tmp_path, callbacks=[Progress(row_every=4), Seldom()][::order],
+    )  # fmt: skip
+    trainer.fit(TwoKinds())
+    with (tmp_path / "metrics.csv").open() as table:
+        rows = [
+            {name: float(x) for name, x in row.items() if x and name not in ("seconds", "loss")}
+            for row in csv.DictReader(table)
+        ]
+    assert rows == [{"step": 0, "a": 0}, {"step": 3, "b": 3, "seldom": 1}, {"step": 7, "b": 7}]
