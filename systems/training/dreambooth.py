@@ -87,13 +87,13 @@ class DreamBooth(pl.LightningModule):
         n, count = len(self.pictures.colors), self.batch_size
         order = [torch.randperm(n, generator=rng) for _ in range(-(-count // n))]
         index = torch.cat(order)[:count]
-        uniform = lambda *shape: 2 * torch.rand(shape, generator=rng) - 1
-        zoom, shift = 1 + self.zoom * uniform(count), self.shift * uniform(count, 2)
+        uniform = lambda *shape: torch.rand(shape, generator=rng)
+        zoom, shift = 1 + self.zoom * uniform(count), self.shift * (2 * uniform(count, 2) - 1)
         still = lambda images: moved(images[index], zoom, shift, torch.zeros(count, dtype=torch.bool))
         colors, coverage = still(self.pictures.colors), still(self.pictures.coverage)
         if not self.pictures.are_cut_out:
             return colors, [self.subject + self.around] * count
-        colorful, anything = torch.rand(count, generator=rng) < 0.5, torch.rand(count, 3, generator=rng)
+        colorful, anything = uniform(count) < 0.5, uniform(count, 3)
         images = before(colors, coverage, torch.where(colorful[:, None], anything, BACKGROUND))
         return images, [self.subject + (self.around if said else "") for said in colorful.tolist()]
 
