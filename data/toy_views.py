@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from data.cameras import Cameras
+from data.errors import UserError
 from data.ranges import Fraction, NonNegativeFloat, PositiveInt
 from data.samplers import CameraSampler
 from data.toybox.body import draw_style
@@ -53,6 +54,10 @@ class ToyViews:
         colorful: Fraction = 0.5,
         relit: Fraction = 0.0,
     ) -> None:
+        if n_view % sampler.n_view:
+            raise UserError(
+                f"n_view={n_view}: {sampler.n_view} cameras are drawn together; say data.n_view={n_view}, too"
+            )
         self.sampler, self.n_view, self.variation = sampler, n_view, variation
         self.colorful, self.relit = colorful, relit
         self.kinds: Sequence[str] = list(KINDS)[:n_kinds]

@@ -25,6 +25,7 @@ def test_three_pictures_and_a_kind_are_enough(run, pictures) -> None:
     for preservation in ("parameters", "class_prior", "none"):
         run.accepts("experiment=dreambooth", pictures, "subject.kind=dog", f"preservation={preservation}")
     run.accepts("experiment=dreambooth", pictures, "subject.kind=dog", "system.rank=8", "system.parts=[unet]")
+    run.accepts("experiment=dreambooth", pictures, "subject.kind=dog", "trainer.accumulate_grad_batches=2")
     run.accepts("experiment=dreambooth_mvdream", pictures, "subject.kind=dog")
 
 
@@ -45,6 +46,7 @@ def test_three_pictures_and_a_kind_are_enough(run, pictures) -> None:
         (["PICTURES", "subject.kind=dog", "system.parts=[vae]"], "one of unet, text_encoder"),
         (["PICTURES", "subject.kind=dog", "system.rank=0"], "system.rank=0 must be a whole number above 0"),
         (["PICTURES", "subject.kind=dog", "preservation=parameter"], "did you mean parameters?"),
+        (["PICTURES", "subject.kind=dog", "trainer.devices=2"], "DreamBooth trains in one process; leave it out"),
         (["PICTURES", "subject.kind=dog", "preservation.weight=-1"], "must be a number, 0 or above"),
     ],
 )

@@ -16,12 +16,20 @@ WEIGHTS = {"metrics.consistency.Lpips", "metrics.features.Inception"}  # what re
 MESHES = {"models.dmtet.LockedMesh", "models.shapes.MeshShape"}  # what reads the file at its `path`
 READS = {"models.physically_based.PhysicallyBased": 5}  # by material: the features of a field that it reads
 
+WHOLE = {  # systems that train on the whole batch of a step at once: in pieces, it would be the same batch each time
+    "systems.text_to_3d.TextTo3D",
+    "systems.training.train_autoencoder.TrainAutoencoder",
+    "systems.training.train_clip.TrainClip",
+}
+ALONE = {*WHOLE, "systems.training.dreambooth.DreamBooth"}  # and in one process
+
 
 def check_parts(config: DictConfig, used: Set[str]) -> None:
     """used: the keys that the job comes to; what the others say does not matter."""
     _check_meshes(config, used)
     _check_features(config, used)
     _check_metrics(config, used)
+    _check_sharing(config, used)
     check_subject(config)
 
 
@@ -61,3 +69,13 @@ def _check_metrics(config: DictConfig, used: Set[str]) -> None:
             find_clip(str(path), key)
         elif target in WEIGHTS and not Path(str(path)).is_file():
             raise UserError(f"{key}={path} is not there: give the file of weights that {target} reads")
+
+
+def _check_sharing(config: DictConfig, used: Set[str]) -> None:
+    system = str(OmegaConf.select(config, "system._target_"))
+    takes_one = {"devices": ALONE, "num_nodes": ALONE, "accumulate_grad_batches": WHOLE}
+    for key, systems in takes_one.items():
+        given = OmegaConf.select(config, f"trainer.{key}") if f"trainer.{key}" in used else 1
+        if given != 1 and system in systems:
+            how = "a whole batch at once" if systems is WHOLE else "in one process"
+            raise UserError(f"trainer.{key}={given}: {system.rpartition('.')[2]} trains {how}; leave it out")

@@ -21,6 +21,7 @@ from guidance.learner import Learner
 from systems.dataloader import steps_loader
 from systems.rng import step_generator
 from systems.training.preserving import Preservation
+from systems.training.shared_batch import SharedBatch
 from systems.training_data.augmentation import moved
 
 
@@ -33,6 +34,7 @@ class DreamBooth(pl.LightningModule):
     before a random colour half of the time, and else before grey, with nothing said of it.
     parts, rank, checkpointing: see guidance/learner.py. text_rate: the learning rate of the text encoder (null: that of
     the UNet); word_rate: of the word, where that is a part.
+    batch_size: pictures of an optimiser step, in however many pieces (trainer.accumulate_grad_batches).
     shift, zoom: how much a picture is moved and enlarged at most, as shares of it; it is never mirrored.
     """
 
@@ -70,17 +72,22 @@ class DreamBooth(pl.LightningModule):
         preservation.remember(self.learner)
 
     def on_fit_start(self) -> None:
+        self.shared = SharedBatch(self.trainer, self.batch_size)
         self.preservation.prepare(self.prior, Path(self.trainer.default_root_dir))
 
-    def training_step(self, batch: list[Tensor], batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         rng = step_generator(self.seed, self.global_step)
         images, sentences = self.draw(rng)
+        if number := self.shared.number(batch_idx):  # pieces have noise of their own
+            rng.manual_seed(int(torch.randint(2**62, (number,), generator=rng)[-1]))
+        own = self.shared.place(batch_idx)
         with torch.no_grad():
-            latents = self.prior.encode(images.to(self.device))
-        learned = self.learner.loss(latents, sentences, rng)
+            latents = self.prior.encode(images[own].to(self.device))
+        learned = self.learner.loss(latents, sentences[own], rng)
         kept = self.preservation(self.learner, rng)
-        shares = {"loss/subject": learned.detach(), "loss/preservation": kept.detach()}
-        return {"loss": learned + kept, **shares}
+        losses = {"loss": learned + kept, "loss/subject": learned, "loss/preservation": kept}
+        self.log_dict(self.shared.mean(losses, batch_idx))
+        return losses["loss"]
 
     def draw(self, rng: torch.Generator) -> tuple[Float[Tensor, "b h w 3"], list[str]]:
         """Each picture as often as any other, never twice before all; a little moved. And what is said of it."""
@@ -107,4 +114,4 @@ class DreamBooth(pl.LightningModule):
         return torch.optim.AdamW(groups, fused=True)
 
     def train_dataloader(self) -> DataLoader:
-        return steps_loader(self.max_steps)
+        return steps_loader(self.max_steps * self.trainer.accumulate_grad_batches)

@@ -14,7 +14,7 @@ from data.toybox.captions import VOCABULARY, known_words
 from data.toybox.grammar import KINDS
 from guidance.camera_unet import CameraUNet
 from guidance.multiview import inflate
-from guidance.tokenizer import BOS, EOS, PAD, WordTokenizer
+from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, WordTokenizer
 
 
 def new_autoencoder(channels: tuple[int, ...] = (32, 64, 96), seed: int = 0) -> AutoencoderKL:
@@ -90,13 +90,19 @@ def load_unet(path: str, multi_view: bool) -> CameraUNet:
 
 
 def load_text_encoder(path: str, tokenizer: WordTokenizer | None = None) -> CLIPTextModel:
-    """With a fresh embedding for each word that the tokenizer (None: of toys) has learned since."""
+    """For the words of the tokenizer (None: of toys): each keeps the embedding that it had, wherever that stood; those
+    that the stored vocabulary has not get a fresh one."""
     part = _trained(path, "text_encoder", "train_prior_2d")
+    stored = WordTokenizer.load(_trained(path, "tokenizer", "train_prior_2d", "vocabulary.json"))
     model = CLIPTextModel.from_pretrained(part, dtype=torch.float32, local_files_only=True)
-    known = model.config.vocab_size
-    rows = model.resize_token_embeddings(len(tokenizer or new_tokenizer()), mean_resizing=False).weight
+    wanted, before = tokenizer or new_tokenizer(), model.get_input_embeddings().weight.detach().clone()
+    places = {word: place for place, word in enumerate(stored.words, UNKNOWN + 1)}
+    origin = torch.tensor([*range(UNKNOWN + 1), *(places.get(word, -1) for word in wanted.words)])
+    rows = model.resize_token_embeddings(len(wanted), mean_resizing=False).weight
     with torch.no_grad():
-        rows[known:].normal_(std=0.02, generator=torch.Generator().manual_seed(0))
+        rows[origin >= 0] = before[origin[origin >= 0]]
+        fresh = rows.new_empty(int((origin < 0).sum()), rows.shape[1])
+        rows[origin < 0] = fresh.normal_(std=0.02, generator=torch.Generator().manual_seed(0))
     return model
 
 
@@ -105,10 +111,14 @@ def load_autoencoder(path: str) -> AutoencoderKL:
     return AutoencoderKL.from_pretrained(part, torch_dtype=torch.float32, local_files_only=True)
 
 
-def _trained(path: str, part: str, experiment: str) -> Path:
+def _trained(path: str, part: str, experiment: str, file: str = "config.json") -> Path:
+    """The folder of the part, which has such a file."""
     folder = Path(path, part)
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} holds no network: run python launch.py experiment={experiment} first")
+    if not (folder / file).is_file():
+        raise UserError(
+            f"{folder} holds no {file}: run python launch.py experiment={experiment} first, with this seed, or say the"
+            " path of what it has written"
+        )
     return folder
 
 

@@ -27,11 +27,12 @@ from guidance.camera_unet import CameraUNet
 from guidance.diffusion import draw_noise
 from guidance.tokenizer import Tokenizer, append
 from guidance.weights.prior_weights import NoiseSchedule
-from systems.dataloader import ends_step, steps_loader
+from systems.dataloader import steps_loader
 from systems.learning_rate import warmed_up
 from systems.rng import step_generator
 from systems.training.denoiser import Denoiser, Noised, averaged, denoising_loss, freeze
 from systems.training.mini_networks import save_half
+from systems.training.shared_batch import SharedBatch
 from systems.training_data.latent_cache import ALL, LatentBatch, Latents, cached
 from systems.training_data.picture_latents import PictureSource, WithPictures
 
@@ -61,17 +62,19 @@ class Mixture:
         n_images: int,
         n_view: int,
         side_words: Int[Tensor, "d k"],
+        end: int,
         rng: torch.Generator,
         wanted: slice = ALL,
     ) -> LatentBatch:
-        """side_words: the tokens that a caption may end in, for each of data.directions.DIRECTIONS."""
+        """side_words: the tokens that a caption may end in, for each of data.directions.DIRECTIONS; end: the token
+        that comes after them."""
         if n_view > 1:
             return data.draw_objects(n_images // n_view, rng, self.n_multi_view, wanted)
         draw = lambda: torch.rand(n_images, generator=rng, device=rng.device)
         said = draw() < self.said
         seen = data.draw_pictures((draw() < self.frontal) & ~said, rng, wanted)
         side = direction(seen.azimuth, torch.zeros_like(seen.azimuth))
-        return replace(seen, ids=torch.where(said[:, None], append(seen.ids, side_words[side]), seen.ids))
+        return replace(seen, ids=torch.where(said[:, None], append(seen.ids, side_words[side], end), seen.ids))
 
 
 class TrainPrior(pl.LightningModule):
@@ -129,6 +132,11 @@ class TrainPrior(pl.LightningModule):
         self.out, self.cache_path, self.n_objects = Path(out), Path(cache_path), n_objects
         if pictures is not None and mixture.said > 0:
             raise UserError(f"system.mixture.said={mixture.said}: nobody knows what side a picture shows; say 0.0")
+        if self.n_view not in (1, views.n_view):
+            raise UserError(
+                f"system.mixture.n_view={self.n_view}: system.views shows {views.n_view} of an object; say the same of"
+                " both"
+            )
         self.source, self.pictures = source, pictures
         self.batch_size, self.learning_rate, self.betas = batch_size, learning_rate, betas
         self.warmup_steps, self.max_steps = warmup_steps, max_steps
@@ -149,12 +157,7 @@ class TrainPrior(pl.LightningModule):
         return 1 if self.mixture.picture_share >= 1 else self.mixture.n_view
 
     def on_fit_start(self) -> None:
-        self.n_pieces = self.trainer.world_size * self.trainer.accumulate_grad_batches
-        if self.batch_size % (self.n_view * self.n_pieces):
-            raise UserError(
-                f"system.batch_size={self.batch_size}: {self.n_pieces} processes and pieces share it, in groups of"
-                f" {self.n_view} views; say a multiple of {self.n_view * self.n_pieces}"
-            )
+        self.shared = SharedBatch(self.trainer, self.batch_size, self.n_view)
         if self.trainer.is_global_zero:
             self.cache = self._open_data()
         self.trainer.strategy.barrier()
@@ -163,7 +166,6 @@ class TrainPrior(pl.LightningModule):
         self.no_words = self.tokenizer([""]).to(self.device)
         tails = [self.tokenizer.tokens(f", {name} {VIEW}") for name in DIRECTIONS]
         self.side_words = torch.tensor(tails, device=self.device)
-        self.losses: list[Tensor] = []  # of the pieces of the step in progress
 
     def _open_data(self) -> Latents:
         autoencoder = Autoencoder(self.autoencoder[0].to(self.device))
@@ -175,16 +177,11 @@ class TrainPrior(pl.LightningModule):
         return WithPictures(objects, self.pictures(autoencoder, self.tokenizer, self.workers))
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
-        piece = batch_idx % self.trainer.accumulate_grad_batches
-        number, size = piece * self.trainer.world_size + self.trainer.global_rank, self.batch_size // self.n_pieces
-        drawn = self.draw(self.global_step, slice(number * size, (number + 1) * size))
-        share = drawn.share(number, self.n_pieces)
+        drawn = self.draw(self.global_step, self.shared.place(batch_idx))
+        share = drawn.share(self.shared.number(batch_idx), self.shared.count)
         loss = denoising_loss(self.denoiser, share, self.schedule)
-        self.losses.append(loss.detach())
-        if ends_step(self.trainer, batch_idx):
-            kind = "loss/multi_view" if drawn.n_view > 1 else "loss/picture"
-            self.log_dict(dict.fromkeys(("loss", kind), torch.stack(self.losses).mean()), sync_dist=True)
-            self.losses = []
+        kind = "loss/multi_view" if drawn.n_view > 1 else "loss/picture"
+        self.log_dict(self.shared.mean({"loss": loss, kind: loss}, batch_idx), sync_dist=True)
         self.unused = [] if drawn.camera is not None else list(self.denoiser.camera_parameters())
         return loss + 0 * sum(parameter.sum() for parameter in self.unused)  # processes exchange the gradients of all
 
@@ -192,7 +189,8 @@ class TrainPrior(pl.LightningModule):
         """The whole batch of a step. wanted: see systems.training_data.latent_cache.Latents."""
         n_view = self.mixture.choose(step_generator(self.seed, -1 - step))  # not the stream of the draws
         rng = step_generator(self.seed, step, self.device)
-        seen = self.mixture.draw(self.cache, self.batch_size, n_view, self.side_words, rng, wanted)
+        words = self.side_words, self.tokenizer.end
+        seen = self.mixture.draw(self.cache, self.batch_size, n_view, *words, rng, wanted)
         groups = self.batch_size // n_view
         t = torch.randint(len(self.alphas_cumprod), (groups,), generator=rng, device=rng.device)
         dropped = torch.rand(groups, 1, generator=rng, device=rng.device) < self.caption_dropout

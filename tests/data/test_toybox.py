@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from data.errors import UserError
-from data.samplers import Orbit, turntable
+from data.samplers import FourViews, Orbit, turntable
 from data.toy_views import ToyViews
 from data.toybox.body import Style, draw_style
 from data.toybox.captions import FILLERS, VOCABULARY, caption, draw_caption, known_words, parse
@@ -200,3 +200,9 @@ def test_light_from_behind_shines_on_the_back():
     torch.testing.assert_close(
         render(grey, ring, light=behind)[:, 16, 16, 0], torch.stack([back, front]), atol=1e-3, rtol=0
     )
+
+
+def test_the_views_of_a_toy_are_those_that_its_cameras_are_drawn_for():
+    with pytest.raises(UserError, match=r"n_view=2: 4 cameras are drawn together; say data.n_view=2, too"):
+        ToyViews(FourViews(), n_view=2)
+    assert ToyViews(FourViews(n_view=2), n_view=4).n_view == 4

@@ -9,7 +9,9 @@ from PIL import Image
 from data.errors import UserError
 from data.toybox.raycast import BACKGROUND
 from guidance.diffusion_prior import DiffusionPrior
+from guidance.learner import Learner
 from guidance.sampling import DDIM
+from systems.rng import step_generator
 from systems.training.dreambooth import DreamBooth
 from systems.training.personal_prior import write_prior
 from systems.training.preserving import ClassPrior, Nothing, Parameters, Preservation
@@ -37,10 +39,11 @@ def system(prior, pictures, preservation=None, **options):
     return DreamBooth(prior, preservation or Parameters(10.0), pictures, **known | options)
 
 
-def fit(learning, folder, ckpt_path=None, callbacks=()):
+def fit(learning, folder, ckpt_path=None, callbacks=(), pieces=1):
     trainer = pl.Trainer(
         max_steps=learning.max_steps, accelerator="cpu", logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, callbacks=list(callbacks), default_root_dir=folder,
+        accumulate_grad_batches=pieces,
     )  # fmt: skip
     trainer.fit(learning, ckpt_path=ckpt_path)
     return learning
@@ -101,6 +104,31 @@ def test_a_prior_that_has_learned_one_subject_can_learn_another(prior, pictures,
     assert system(once, pictures, token="zwx").learner.tokenizer.known is None
     with pytest.raises(UserError, match="learned already"):
         system(once, pictures)
+
+
+def test_the_pieces_of_a_step_have_its_pictures_between_them_and_noise_of_their_own(
+    prior, pictures, tmp_path, monkeypatch
+):
+    learning = system(prior, pictures, Nothing(), batch_size=6, max_steps=2)
+    batches = [learning.draw(step_generator(0, step))[0] for step in range(2)]
+    wanted, seen, noise = torch.cat([prior.encode(batch) for batch in batches]), [], []
+    loss = Learner.loss
+
+    def spying(learner, latents, sentences, rng):
+        seen.append(latents)
+        assert len(sentences) == 2
+        noise.append(rng.get_state())
+        return loss(learner, latents, sentences, rng)
+
+    monkeypatch.setattr(Learner, "loss", spying)
+    fit(learning, tmp_path, pieces=3)
+    torch.testing.assert_close(torch.cat(seen), wanted)
+    assert len({tuple(state.tolist()) for state in noise}) == len(noise) == 6
+
+
+def test_pieces_that_share_a_batch_unevenly_are_refused(prior, pictures, tmp_path):
+    with pytest.raises(UserError, match=r"system\.batch_size=2: 4 processes and pieces share it; say a multiple of 4"):
+        fit(system(prior, pictures), tmp_path, pieces=4)
 
 
 def test_every_picture_is_drawn_equally_often_and_none_is_mirrored(prior, pictures):

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import CLIPTextModel
 
 from data.errors import UserError
 from data.toybox.captions import VOCABULARY
-from guidance.tokenizer import UNKNOWN
+from guidance.tokenizer import UNKNOWN, WordTokenizer
 from systems.training.mini_networks import load_text_encoder, new_text_encoder, new_tokenizer
 from systems.training_data.asset_words import asset_tokenizer
 from tests.data.test_shards import seen, shard
@@ -44,16 +45,36 @@ def test_an_object_that_was_rendered_twice_says_its_words_once(shards: str, rng:
 
 def test_a_text_encoder_learns_more_words_and_forgets_none(shards: str, tmp_path: Path) -> None:
     before = new_text_encoder(16, 1, 2).eval()
-    before.save_pretrained(tmp_path / "text_encoder")
+    folder = trained(tmp_path, new_tokenizer(), before)
     tokenizer = asset_tokenizer(shards, min_count=1)
-    after = load_text_encoder(str(tmp_path), tokenizer).eval()
+    after = load_text_encoder(folder, tokenizer).eval()
     assert after.config.vocab_size == len(tokenizer)
     ids = tokenizer(["a red dog"])
     torch.testing.assert_close(after(ids).last_hidden_state, before(ids).last_hidden_state)
     torch.manual_seed(7)  # of no concern
-    again = load_text_encoder(str(tmp_path), tokenizer).eval()
+    again = load_text_encoder(folder, tokenizer).eval()
     fox = tokenizer(["a red fox"])
     assert torch.equal(after(fox).last_hidden_state, again(fox).last_hidden_state)
+
+
+def test_words_keep_their_embeddings_when_others_come_before_them_or_go(shards: str, tmp_path: Path) -> None:
+    first = asset_tokenizer(shards, min_count=1)
+    stored = load_text_encoder(trained(tmp_path, new_tokenizer(), new_text_encoder(16, 1, 2)), first)
+    stored.get_input_embeddings().weight.data += 1.0  # as if it had learned
+    folder = trained(tmp_path / "once", first, stored)
+    then = WordTokenizer([*VOCABULARY, "ambulance", "fox"])
+    rows = {name: load_text_encoder(folder, then).get_input_embeddings().weight for name in ("now", "again")}
+    before, now = stored.get_input_embeddings().weight, rows["now"]
+    for word in (*VOCABULARY, "fox"):
+        assert torch.equal(now[then.tokens(word)], before[first.tokens(word)]), word
+    assert torch.equal(now[: UNKNOWN + 1], before[: UNKNOWN + 1]) and torch.equal(now, rows["again"])
+    assert not (now[then.tokens("ambulance")] == before).all(dim=1).any()
+
+
+def trained(folder: Path, tokenizer: WordTokenizer, encoder: CLIPTextModel) -> str:
+    encoder.save_pretrained(folder / "text_encoder")
+    tokenizer.save(folder / "tokenizer")
+    return str(folder)
 
 
 def test_a_folder_without_shards_is_named_as_the_user_did(tmp_path: Path) -> None:

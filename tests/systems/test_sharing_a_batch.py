@@ -80,6 +80,12 @@ def test_a_batch_that_cannot_be_shared_is_refused(make):
         fit(make(), pieces=4)
 
 
+def test_views_that_are_fewer_than_attend_to_each_other_are_refused(make):
+    with pytest.raises(UserError, match=r"system.mixture.n_view=2: system.views shows 4 of an object; say the same"):
+        make(mixture=Mixture(n_view=2))
+    assert make(mixture=Mixture(n_view=2, picture_share=1.0)).n_view == 1  # all are single
+
+
 def test_a_share_keeps_the_views_of_an_object_together():
     latents = torch.arange(8.0)[:, None, None, None].expand(8, 4, 2, 2)
     whole = Noised(latents, latents, torch.arange(8), torch.arange(8)[:, None], torch.ones(8, 16), n_view=4)
