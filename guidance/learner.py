@@ -94,15 +94,21 @@ class Learner(nn.Module):
     def _networks(self):
         return ("unet", self.unet.named_parameters()), ("text_encoder", self.text_encoder.named_parameters())
 
-    def loss(self, latents: Float[Tensor, "b c y x"], sentences: list[str], rng: torch.Generator) -> Float[Tensor, ""]:
+    def loss(
+        self,
+        latents: Float[Tensor, "b c y x"],
+        sentences: list[str],
+        rng: torch.Generator,
+        cameras: Float[Tensor, "b 16"] | None = None,
+    ) -> Float[Tensor, ""]:
         """Of denoising pictures that show what their sentences say: |eps_hat(x_t, t, y) - eps|^2, or the same of v, if
-        that is what the network predicts. One timestep a picture; no camera."""
+        that is what the network predicts. One timestep a picture, each alone; cameras=None is the 2D mode."""
         t = torch.randint(len(self.alphas_cumprod), (len(latents),), generator=rng, device=rng.device)
         t = t.to(latents.device)
         alpha, sigma = alpha_sigma(self.alphas_cumprod, t)
         noise = draw_noise(latents, rng)
         text = self.text_encoder(self.tokenizer(sentences).to(latents.device)).last_hidden_state
-        found = self.unet(alpha * latents + sigma * noise, t, text).sample
+        found = self.unet(alpha * latents + sigma * noise, t, text, cameras).sample
         return mse_loss(found.float(), training_target(self.prediction_type, latents, noise, alpha, sigma))
 
     def weights(self) -> list[Tensor]:
