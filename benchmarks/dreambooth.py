@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import statistics
 import subprocess
 import sys
@@ -58,6 +59,8 @@ ENDINGS = {  # what the second prompt says of a subject: nothing that it has a c
 SAMPLED = ("truth_psnr", "truth_iou", "identity_efficientnet_lite0", "identity_mini_clip")
 TOLD = ("clip_score_mini_clip", "r_precision_mini_clip", "truth_psnr")
 KEPT = ("lost_psnr", "lost_iou", "lost_clip_score", "known_kid")
+AGAINST = ("identity", "clip_score", "r_precision")  # what the true subject has figures of, too
+EMBEDDED = Path("assets/mini")
 Row = dict[str, float]
 
 
@@ -90,30 +93,39 @@ class Bench:
         return self._launch(f"objects_{variant}", prompt, [*ask, f"name=objects_{variant}", *self.of_objects])
 
     def _launch(self, folder: str, prompt: str, overrides: Sequence[str]) -> Path:
-        """The folder of the run; it is made if it isn't finished."""
-        path = self.out / folder / f"{slug(prompt)}-0"
+        """The folder of the run; it is made if it is not finished. One that was told other things is refused."""
+        path, asked = self.out / folder / f"{slug(prompt)}-0", [f"output={self.out}", *overrides]
         if not (path / "metrics.json").exists():
-            subprocess.run([sys.executable, "launch.py", f"output={self.out}", *overrides], check=True)
+            subprocess.run([sys.executable, "launch.py", *asked], check=True)
+        told = shlex.split((path / "command.txt").read_text())[2:]
+        if other := sorted(set(told) ^ set(asked)):
+            sys.exit(f"{path} was made otherwise: it differs in {', '.join(other)}. Give another --out, or delete it")
         return path
 
     def before(self, name: str) -> Row:
         """The embedded prior, asked in words: what needs no learning."""
-        prior = DiffusionPrior("assets/mini", device="cpu")
-        file = self.out / f"before_{name}.json"
-        return scores.kept(file, lambda: self._of_samples(prior, name, in_words(name)))
+        return self._of_prior(self.out / f"before_{name}.json", EMBEDDED, name, in_words(name))
 
     def after(self, name: str, variant: str) -> Row:
         run = self.personal(name, variant)
-        prior = lambda: DiffusionPrior(str(run / "prior"), device="cpu")
-        subject = scores.kept(
-            run / "scores.json", lambda: self._of_samples(prior(), name, f"a {TOKEN} {SUBJECTS[name].kind}")
-        )
-        now = scores.kept_known(run / "known.json", prior, self.networks, self.captions)
-        return subject | scores.lost(self.known_before(), now)
+        row = self._of_prior(run / "scores.json", run / "prior", name, f"a {TOKEN} {SUBJECTS[name].kind}")
+        return row | scores.lost(self.known_before(), [self.known_after(name, variant)])
 
     def known_before(self) -> scores.Known:
-        prior = lambda: DiffusionPrior("assets/mini", device="cpu")
-        return scores.kept_known(self.out / "known_before.json", prior, self.networks, self.captions)
+        return scores.kept_known(self.out, EMBEDDED, self.networks, self.captions)
+
+    def known_after(self, name: str, variant: str) -> scores.Known:
+        run = self.personal(name, variant)
+        return scores.kept_known(run, run / "prior", self.networks, self.captions)
+
+    def mean_after(self, variant: str, names: Sequence[str]) -> Row:
+        """Over subjects; the intervals of what is lost are over captions."""
+        found = mean([self.after(name, variant) for name in names])
+        return found | scores.lost(self.known_before(), [self.known_after(name, variant) for name in names])
+
+    def _of_prior(self, file: Path, folder: Path, name: str, prompt: str) -> Row:
+        find = lambda: self._of_samples(DiffusionPrior(str(folder), device="cpu"), name, prompt)
+        return scores.kept(file, {"seeds": self.seeds, "made": scores.made(folder)}, find)
 
     def _of_samples(self, prior: DiffusionPrior, name: str, prompt: str) -> Row:
         found: Row = {}
@@ -131,7 +143,7 @@ class Bench:
         run = self.distilled(name, variant, ending)
         plain = in_words(name) + ending
         make = lambda: scores.of_object(run, SUBJECTS[name], plain, self.pictures(name), self.networks)
-        return scores.kept(run / "scores.json", make)
+        return scores.kept(run / "scores.json", {"made": scores.made(run)}, make)
 
     def sheet_rows(self, name: str, variants: Sequence[str], objects: Sequence[str]) -> list[Float[Tensor, "h w 3"]]:
         """Each of eight views."""
@@ -140,7 +152,7 @@ class Bench:
         told = render(SUBJECTS[name].build(worn), turntable(4, scores.SIZE), supersampling=3)[..., :3]
         blank = torch.ones(max(0, 8 - len(self.pictures(name))), scores.SIZE, scores.SIZE, 3)
         rows = [torch.cat([self.pictures(name)[:8], blank]), torch.cat([truth, told])]
-        priors = [("assets/mini", in_words(name))]
+        priors = [(str(EMBEDDED), in_words(name))]
         priors += [(str(self.personal(name, one) / "prior"), f"a {TOKEN} {SUBJECTS[name].kind}") for one in variants]
         for path, prompt in priors:
             prior = DiffusionPrior(path, device="cpu")
@@ -158,6 +170,13 @@ def in_words(name: str) -> str:
 
 def mean(rows: Sequence[Row]) -> Row:
     return {key: statistics.fmean(row[key] for row in rows) for key in rows[0]}
+
+
+def of_the_subject_itself(row: Row) -> Row:
+    """The figures that were also taken of the true subject, under the names of those that they are a measure for."""
+    return {
+        key.replace(f"{one}_truth_", f"{one}_"): row[key] for key in row for one in AGAINST if f"{one}_truth_" in key
+    }
 
 
 def priors_table(rows: Mapping[str, Row]) -> Table:
@@ -211,11 +230,9 @@ def main() -> None:
         for name in args.subjects
         for ending in ("", ENDINGS[name])
     }
-    perfect = {
-        key.replace("_truth_", "_"): value for key, value in mean(list(before.values())).items() if "_truth_" in key
-    }
-    means = {"the subject itself": perfect, "before": mean(list(before.values()))} | {
-        one: mean(list(of.values())) for one, of in runs.items()
+    mean_before = mean(list(before.values()))
+    means = {"the subject itself": of_the_subject_itself(mean_before), "before": mean_before} | {
+        one: bench.mean_after(one, args.subjects) for one in args.variants
     }
     table = {"mean": means, "before": before, "runs": runs, "objects": objects}
     (args.out / "table.json").write_text(json.dumps(table, indent=2) + "\n")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ from metrics.janus import janus, janus_cameras, read_rule, rule_file
 from metrics.toybox_truth import silhouette_on_grey, toy_of, true_views
 from metrics.true_views import TrueViews
 from systems.past_run import open_run
+from systems.reports.provenance import write_whole
 from systems.rng import step_generator
 
 SIZE = 64
@@ -130,11 +132,12 @@ def _seen(networks: Networks, images: Float[Tensor, "o v h w 3"]) -> ImageSet:
     return see(networks.efficientnet, images.split(2))
 
 
-def lost(before: Known, after: Known) -> dict[str, float]:
-    """Means, and what they are less than before, with the reach of the 95 % interval over captions."""
-    scores = {"known_kid": after.kid}
+def lost(before: Known, after: Sequence[Known]) -> dict[str, float]:
+    """Figures of priors, each of which learned a subject of its own: means, and what they are less than before, with
+    the reach of the 95 % interval over captions."""
+    scores = {"known_kid": statistics.fmean(one.kid for one in after)}
     for name in ("clip_score", "psnr", "iou"):
-        was, now = (torch.tensor(getattr(one, name)) for one in (before, after))
+        was, now = torch.tensor(getattr(before, name)), torch.tensor([getattr(one, name) for one in after]).mean(dim=0)
         interval = mean_interval(was - now)
         scores[f"known_{name}"] = now.mean().item()
         scores[f"lost_{name}"] = (was - now).mean().item()
@@ -166,13 +169,26 @@ def of_run(run: Path) -> Look:
     return look
 
 
-def kept(file: Path, make: Callable[[], dict]) -> dict:
-    """What `make` returns, from the file if it is there."""
-    if not file.exists():
-        found = make()
-        file.write_text(json.dumps(found, indent=2) + "\n")
-    return json.loads(file.read_text())
+def kept(file: Path, about: Mapping[str, object], make: Callable[[], dict]) -> dict:
+    """What `make` returns, from the file if it is there and about the same."""
+    asked = json.loads(json.dumps(about))
+    found = json.loads(file.read_text()) if file.exists() else {}
+    if found.get("about") != asked:
+        found = {"about": asked, "figures": make()}
+        write_whole(file, found)
+    return found["figures"]
 
 
-def kept_known(file: Path, prior: Callable[[], DiffusionPrior], networks: Networks, captions: Sequence[str]) -> Known:
-    return Known(**kept(file, lambda: asdict(known(prior(), networks, captions))))
+def made(folder: Path) -> int:
+    """Another number for each time that a run has written its metrics, or a prior its UNet."""
+    file = (
+        folder / "metrics.json" if (folder / "metrics.json").exists() else next((folder / "unet").glob("*.safetensors"))
+    )
+    return file.stat().st_mtime_ns
+
+
+def kept_known(folder: Path, prior: Path, networks: Networks, captions: Sequence[str]) -> Known:
+    """Of the prior in a folder, kept as known.json in another."""
+    about = {"captions": list(captions), "made": made(prior)}
+    find = lambda: asdict(known(DiffusionPrior(str(prior), device="cpu"), networks, captions))
+    return Known(**kept(folder / "known.json", about, find))

@@ -31,7 +31,8 @@ Part = Literal["unet", "text_encoder", "word"]
 ORDER = ("unet", "text_encoder", "word")  # the word apart from the others once those are open
 TEXT_ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
 CAMERA = "class_embedding."  # diffusers' name for it; 2D mode skips it
-WORD = "token_embedding/word"  # the end of what its embedding is called here
+WORDS = "token_embedding/weight"  # the end of what the embeddings of all words are called here,
+WORD = "token_embedding/word"  # and of what that of the new one is, if it learns apart
 ADAPTER = "default"  # peft's name for the first one
 
 
@@ -93,22 +94,34 @@ class Learner(nn.Module):
     def _networks(self):
         return ("unet", self.unet.named_parameters()), ("text_encoder", self.text_encoder.named_parameters())
 
-    def loss(self, latents: Float[Tensor, "b c y x"], sentences: list[str], rng: torch.Generator) -> Float[Tensor, ""]:
+    def loss(
+        self,
+        latents: Float[Tensor, "b c y x"],
+        sentences: list[str],
+        rng: torch.Generator,
+        cameras: Float[Tensor, "b 16"] | None = None,
+    ) -> Float[Tensor, ""]:
         """Of denoising pictures that show what their sentences say: |eps_hat(x_t, t, y) - eps|^2, or the same of v, if
-        that is what the network predicts. One timestep a picture; no camera."""
+        that is what the network predicts. One timestep a picture, each alone; cameras=None is the 2D mode."""
         t = torch.randint(len(self.alphas_cumprod), (len(latents),), generator=rng, device=rng.device)
         t = t.to(latents.device)
         alpha, sigma = alpha_sigma(self.alphas_cumprod, t)
         noise = draw_noise(latents, rng)
         text = self.text_encoder(self.tokenizer(sentences).to(latents.device)).last_hidden_state
-        found = self.unet(alpha * latents + sigma * noise, t, text).sample
+        found = self.unet(alpha * latents + sigma * noise, t, text, cameras).sample
         return mse_loss(found.float(), training_target(self.prediction_type, latents, noise, alpha, sigma))
 
     def weights(self) -> list[Tensor]:
         """theta, without the word, which means nothing yet; of weights that have an adapter what that adds to them."""
         adapters = [one for net in (self.unet, self.text_encoder) for one in net.modules() if isinstance(one, Adapted)]
         changes = [one.get_delta_weight(ADAPTER) for one in adapters]
-        return changes or [weight for name, weight in self.trained.items() if not name.endswith(WORD)]
+        return changes or [part for name, weight in self.trained.items() for part in self._known(name, weight)]
+
+    def _known(self, name: str, weight: Tensor) -> list[Tensor]:
+        """What of a weight meant something before: of the embeddings of words those before and after the new one."""
+        if name.endswith(WORD):
+            return []
+        return [weight[: self.token], weight[self.token + 1 :]] if name.endswith(WORDS) else [weight]
 
     def by_part(self) -> dict[str, list[nn.Parameter]]:
         """What learns, of the parts that do; the word is one of its own if it learns apart."""

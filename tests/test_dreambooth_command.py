@@ -38,6 +38,11 @@ def test_three_pictures_and_a_kind_are_enough(run, pictures) -> None:
         (["PICTURES", "subject.kind=wolf"], "has not learned 'wolf'"),
         (["PICTURES", "subject.kind=dog", "subject.token=red"], "learned already"),
         (["PICTURES", "subject.kind=dog", "subject.token='a b'"], "is not one word"),
+        (["PICTURES", "subject.kind=dog", "subject.around=' snow'"], "has not learned 'snow'"),
+        (
+            ["PICTURES", "subject.kind=dog", "before_after.endings=['',' with a skateboard']"],
+            "not learned 'skateboard'",
+        ),
         (["PICTURES", "subject.kind=dog", "system.parts=[vae]"], "one of unet, text_encoder"),
         (["PICTURES", "subject.kind=dog", "system.rank=0"], "system.rank=0 must be a whole number above 0"),
         (["PICTURES", "subject.kind=dog", "preservation=parameter"], "did you mean parameters?"),

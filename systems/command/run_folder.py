@@ -18,7 +18,7 @@ from data.errors import UserError
 from data.ranges import Seed
 
 # What may differ between a run and its continuation
-FREE_TO_CHANGE = {"resume", "output", "folder", "progress", "checkpoint", "report", "export", "metric"}
+FREE_TO_CHANGE = {"resume", "output", "folder", "progress", "checkpoint", "report", "export", "metric", "before_after"}
 # The first two only watch; any number of workers, or of processes that share a batch, does the same
 FREE_ANYWHERE = {"callbacks", "logger", "workers", "devices", "num_nodes", "strategy"}
 

@@ -43,3 +43,12 @@ def with_token(config: DictConfig, vocabulary: tuple[str, ...] | None) -> tuple[
         return vocabulary
     check_new_word(str(subject.token), vocabulary)
     return (*vocabulary, str(subject.token))
+
+
+def learned_sentences(config: DictConfig) -> list[str]:
+    """What experiment=dreambooth says beside its prompt: of the pictures, and of what it draws at the end."""
+    subject, drawn = OmegaConf.select(config, KEY), OmegaConf.select(config, "before_after.endings")
+    if not isinstance(subject, DictConfig):
+        return []
+    suffix = config.prompt_processor.suffix
+    return [f"{config.prompt}{subject.around}", *(f"{config.prompt}{ending}{suffix}" for ending in drawn or [""])]

@@ -13,7 +13,7 @@ from guidance.prior_folder import find_prior
 from guidance.vocabulary import check_sentences, read_vocabulary
 from guidance.wording import Wording
 from systems.command.prompt_list import prompt_list
-from systems.command.subject import with_token
+from systems.command.subject import learned_sentences, with_token
 
 
 def check_words(config: DictConfig, with_suffix: bool) -> None:
@@ -22,7 +22,7 @@ def check_words(config: DictConfig, with_suffix: bool) -> None:
     vocabulary = with_token(config, read_vocabulary(found) if isinstance(found, Path) else None)
     prompts = _prompts(config)
     said = [text for prompt in prompts for text in _sentences(config, prompt)] if with_suffix else prompts
-    check_sentences(said, vocabulary, config.prompt_processor.unknown)
+    check_sentences([*said, *learned_sentences(config)], vocabulary, config.prompt_processor.unknown)
 
 
 def _prompts(config: DictConfig) -> list[str]:

@@ -13,7 +13,10 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.utils.data import DataLoader
 
+from data.cameras import condition
+from data.errors import UserError
 from data.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from data.samplers import turntable
 from data.subject_pictures import before, read_subject
 from data.toybox.raycast import BACKGROUND
 from guidance.diffusion_prior import DiffusionPrior
@@ -32,6 +35,8 @@ class DreamBooth(pl.LightningModule):
     pictures: the folder of 3 to 6 pictures. token: the word that will mean the subject. around: what else the pictures
     show, in words, so that the token need not mean that, too: ", colorful background". Those that are cut out stand
     before a random colour half of the time, and else before grey, with nothing said of it.
+    azimuths: from where the pictures were taken, in degrees, 0 is the front and 90 the subject's left, in the order of
+    the files' names: then the prior is told, and learns the subject in its multi-view mode. The paper does not.
     parts, rank, checkpointing: see guidance/learner.py. text_rate: the learning rate of the text encoder (null: that of
     the UNet); word_rate: of the word, where that is a part.
     batch_size: pictures of an optimiser step, in however many pieces (trainer.accumulate_grad_batches).
@@ -46,6 +51,7 @@ class DreamBooth(pl.LightningModule):
         token: str,
         kind: str,
         around: str = "",
+        azimuths: Sequence[float] | None = None,
         parts: Sequence[Literal["unet", "text_encoder", "word"]] = ("unet", "text_encoder"),
         rank: PositiveInt | None = None,
         batch_size: PositiveInt = 4,
@@ -62,6 +68,7 @@ class DreamBooth(pl.LightningModule):
         super().__init__()
         self.prior, self.preservation, self.kind = prior, preservation, kind
         self.pictures = read_subject(pictures, prior.image_size)
+        self.cameras = None if azimuths is None else _cameras(azimuths, len(self.pictures.colors))
         self.subject = f"a {token} {kind}"
         self.around = around
         self.learner = Learner(prior.weights, token, parts, rank, prior.device, checkpointing, seed)
@@ -77,32 +84,34 @@ class DreamBooth(pl.LightningModule):
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         rng = step_generator(self.seed, self.global_step)
-        images, sentences = self.draw(rng)
+        images, sentences, cameras = self.draw(rng)
         if number := self.shared.number(batch_idx):  # pieces have noise of their own
             rng.manual_seed(int(torch.randint(2**62, (number,), generator=rng)[-1]))
         own = self.shared.place(batch_idx)
         with torch.no_grad():
             latents = self.prior.encode(images[own].to(self.device))
-        learned = self.learner.loss(latents, sentences[own], rng)
+        told = None if cameras is None else cameras[own].to(self.device)
+        learned = self.learner.loss(latents, sentences[own], rng, told)
         kept = self.preservation(self.learner, rng)
         losses = {"loss": learned + kept, "loss/subject": learned, "loss/preservation": kept}
         self.log_dict(self.shared.mean(losses, batch_idx))
         return losses["loss"]
 
-    def draw(self, rng: torch.Generator) -> tuple[Float[Tensor, "b h w 3"], list[str]]:
+    def draw(self, rng: torch.Generator) -> tuple[Float[Tensor, "b h w 3"], list[str], Float[Tensor, "b 16"] | None]:
         """Each picture as often as any other, never twice before all; a little moved. And what is said of it."""
         n, count = len(self.pictures.colors), self.batch_size
         order = [torch.randperm(n, generator=rng) for _ in range(-(-count // n))]
         index = torch.cat(order)[:count]
-        uniform = lambda *shape: 2 * torch.rand(shape, generator=rng) - 1
-        zoom, shift = 1 + self.zoom * uniform(count), self.shift * uniform(count, 2)
+        cameras = None if self.cameras is None else self.cameras[index]
+        uniform = lambda *shape: torch.rand(shape, generator=rng)
+        zoom, shift = 1 + self.zoom * uniform(count), self.shift * (2 * uniform(count, 2) - 1)
         still = lambda images: moved(images[index], zoom, shift, torch.zeros(count, dtype=torch.bool))
         colors, coverage = still(self.pictures.colors), still(self.pictures.coverage)
         if not self.pictures.are_cut_out:
-            return colors, [self.subject + self.around] * count
-        colorful, anything = torch.rand(count, generator=rng) < 0.5, torch.rand(count, 3, generator=rng)
+            return colors, [self.subject + self.around] * count, cameras
+        colorful, anything = uniform(count) < 0.5, uniform(count, 3)
         images = before(colors, coverage, torch.where(colorful[:, None], anything, BACKGROUND))
-        return images, [self.subject + (self.around if said else "") for said in colorful.tolist()]
+        return images, [self.subject + (self.around if said else "") for said in colorful.tolist()], cameras
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The word at a rate of its own: it has far to go, and nothing to lose."""
@@ -115,3 +124,10 @@ class DreamBooth(pl.LightningModule):
 
     def train_dataloader(self) -> DataLoader:
         return steps_loader(self.max_steps * self.trainer.accumulate_grad_batches)
+
+
+def _cameras(azimuths: Sequence[float], n: int) -> Float[Tensor, "n 16"]:
+    """As the prior is told them; from a little above, since a degree more or less matters little."""
+    if len(azimuths) != n:
+        raise UserError(f"subject.azimuths={list(azimuths)}: there are {n} pictures; say one azimuth for each, or null")
+    return torch.cat([condition(turntable(1, 1, start=azimuth)) for azimuth in azimuths])

@@ -36,7 +36,7 @@ class DreamBoothReport(Callback):
     asked for the kind without the subject's name, and after; and metrics.json.
 
     endings: what the prompts say after "a sks dog". clip: the folder of what measures identity, beside EfficientNet.
-    dtype: of prior/.
+    unknown: what to do about words that the prior has not learned. dtype: of prior/.
     """
 
     def __init__(
@@ -47,11 +47,12 @@ class DreamBoothReport(Callback):
         elevation: float = 15.0,
         clip: str | None = "assets/mini_clip",
         dtype: Literal["float32", "bfloat16", "float16"] = "float32",
+        unknown: Literal["error", "warn"] = "error",
         cache_dir: str = "~/.cache/fourview/prompts",
         seed: NonNegativeInt = 0,
     ) -> None:
         self.sampler, self.endings, self.suffix, self.elevation = sampler, endings, suffix, elevation
-        self.clip, self.dtype, self.cache_dir, self.seed = clip, dtype, cache_dir, seed
+        self.clip, self.dtype, self.unknown, self.cache_dir, self.seed = clip, dtype, unknown, cache_dir, seed
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Also of a fit that had nothing left to do, because the last one was killed before it wrote the folder."""
@@ -74,7 +75,8 @@ class DreamBoothReport(Callback):
 
     def _sample(self, prior: DiffusionPrior, prompt: str) -> Float[Tensor, "v h w 3"]:
         cameras = turntable(max(prior.n_view, VIEWS), prior.image_size, self.elevation)
-        embeddings = PromptProcessor(prompt, suffix=self.suffix, cache_dir=self.cache_dir)(prior)
+        asked = PromptProcessor(prompt, suffix=self.suffix, unknown=self.unknown, cache_dir=self.cache_dir)
+        embeddings = asked(prior)
         return self.sampler(prior, embeddings.at(cameras.to(prior.device)), step_generator(self.seed, 0)).cpu()
 
     def _figures(

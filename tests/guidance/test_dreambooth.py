@@ -6,7 +6,9 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from data.cameras import condition
 from data.errors import UserError
+from data.samplers import turntable
 from data.toybox.raycast import BACKGROUND
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.learner import Learner
@@ -213,3 +215,19 @@ def test_two_pictures_are_too_few(prior, pictures):
     Path(pictures, "1.png").unlink()
     with pytest.raises(UserError, match="holds 2 pictures"):
         system(prior, pictures)
+
+
+def test_a_prior_that_is_told_where_a_picture_was_taken_sees_it_from_there(prior, pictures, fresh_rng):
+    learning = system(prior, pictures, azimuths=[-90, 0, 90], batch_size=3, shift=0.0, zoom=0.0)
+    images, sentences, cameras = learning.draw(fresh_rng())
+    brightness = images[:, :, -1, 0].mean(dim=1)  # away from the bright edge: tells which picture
+    order = brightness.argsort()
+    torch.testing.assert_close(cameras[order], condition(turntable(4, 8, start=-90.0))[:3])
+    latents = prior.encode(images)
+    told, untold = (learning.learner.loss(latents, sentences, fresh_rng(), one) for one in (cameras, None))
+    assert told != untold
+
+
+def test_each_picture_has_one_azimuth(prior, pictures):
+    with pytest.raises(UserError, match=r"subject.azimuths=\[0, 90\]: there are 3 pictures"):
+        system(prior, pictures, azimuths=[0, 90])

@@ -148,3 +148,14 @@ def test_the_word_can_learn_apart_from_the_others(weights, latents, fresh_rng, p
     with torch.no_grad():
         said = [network(ids).last_hidden_state for network in (learner.text_encoder, text_encoder)]
     torch.testing.assert_close(said[0], said[1])
+
+
+def test_what_is_held_where_it_was_is_all_but_the_new_word(weights):
+    learner = Learner(weights, "sks", parts=["text_encoder"])
+    held = learner.weights()
+    everything = sum(weight.numel() for weight in learner.trained.values())
+    assert sum(weight.numel() for weight in held) == everything - 16
+    with torch.no_grad():
+        before = [weight.clone() for weight in held]
+        learner.text_encoder.get_input_embeddings().weight[learner.token] += 1.0
+    assert all(torch.equal(was, now) for was, now in zip(before, learner.weights(), strict=True))
