@@ -16,9 +16,11 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from data.cameras import Cameras
 from data.captioned_assets import HELDOUT, TRAIN
 from data.errors import UserError
 from data.ranges import PositiveInt, Seed
+from data.rings import groups_around
 from data.shard_views import over
 from data.shards import SeenObject, Shards, resized
 from data.toybox.raycast import BACKGROUND
@@ -93,7 +95,7 @@ class CompareAssets:
         return [self._one(*chosen, step_generator(self.seed, i)) for i, chosen in enumerate(self.chosen)]
 
     def _one(self, caption: str, split: str, index: int, rng: torch.Generator) -> Compared:
-        truth = resized(self.shards[split].see(index, self._views(split, index)), self.prior.image_size)
+        truth = self._truth(split, index)
         rgba = truth.images.float() / 255
         true_rgb, true_opacity = over(rgba, torch.full((VIEWS, 3), BACKGROUND)), rgba[..., 3:]
         images = self._sample(caption, truth, rng)
@@ -107,12 +109,11 @@ class CompareAssets:
         embeddings = PromptProcessor(caption, cache_dir=self.cache_dir)(self.prior)
         return self.sampler(self.prior, embeddings.at(truth.cameras.to(self.device)), rng).cpu()
 
-    def _views(self, split: str, index: int) -> list[int]:
-        """Four, evenly apart, from the one that is nearest to the front."""
-        there = self.shards[split].n_views(index)
-        azimuth = self.shards[split].cameras(index).azimuth
-        front = int(torch.cos(azimuth).argmax())
-        return [(front + view * there // VIEWS) % there for view in range(VIEWS)]
+    def _truth(self, split: str, index: int) -> SeenObject:
+        """Four views, evenly apart, from the one that is nearest to the front."""
+        shards = self.shards[split]
+        seen = shards.see_chosen(index, lambda cameras: from_the_front(cameras, shards.place(index)))
+        return resized(seen, self.prior.image_size)
 
     def _find(self, caption: str) -> tuple[str, str, int]:
         said = {
@@ -141,6 +142,13 @@ class CompareAssets:
     def _known(self, captions: Sequence[str]) -> list[str]:
         vocabulary = self.prior.vocabulary
         return [text for text in captions if vocabulary is None or not unknown_words(text, vocabulary)]
+
+
+def from_the_front(cameras: Cameras, place: str) -> list[int]:
+    facing = torch.cos(cameras.azimuth)
+    group = max(groups_around(cameras, VIEWS, place), key=lambda group: float(facing[group].max()))
+    first = int(facing[group].argmax())
+    return [*group[first:], *group[:first]]
 
 
 def mean_scores(compared: Sequence[Compared]) -> dict[str, dict[str, float]]:

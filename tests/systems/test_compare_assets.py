@@ -39,7 +39,7 @@ def test_samples_stand_beside_the_renders_from_the_same_cameras(red_prior, shard
         ("heldout", "a fox"), ("train", "a ant"), ("train", "a bee"), ("train", "a doe"),
     ]  # fmt: skip
     _, split, index = job.chosen[0]
-    truth = job.shards[split].see(index, job._views(split, index))
+    truth = job._truth(split, index)
     assert torch.cos(truth.cameras.azimuth[0]) >= math.cos(math.pi / 8) - 1e-4
     torch.testing.assert_close(torch.cos(truth.cameras.azimuth.diff()), torch.zeros(3), atol=1e-5, rtol=0)
     rgba = truth.images.float() / 255
