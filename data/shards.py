@@ -71,8 +71,7 @@ class Shards:
 
     def __init__(self, path: str, split: str = TRAIN, key: str = "path") -> None:
         self.path, self.split, self.key = path, split, key
-        places = (Path(path), Path(path, "shards"), *sorted(Path(path).glob("*/shards")))
-        files = [file for place in places for file in sorted(place.glob(f"{split}-*.tar"))]
+        files = shard_files(path, split)
         if not files:
             raise UserError(
                 f"{key}={path} holds no {split}-*.tar: say the folder that experiment=render_assets has written"
@@ -137,6 +136,12 @@ class Shards:
             raise UserError(
                 f"{self.key}={self.path}: {self.place(index)} is damaged ({error!r}); render it again"
             ) from error
+
+
+def shard_files(path: str, split: str) -> list[Path]:
+    """Where Shards would look; none if there are none of the split."""
+    places = (Path(path), Path(path, "shards"), *sorted(Path(path).glob("*/shards")))
+    return [file for place in places for file in sorted(place.glob(f"{split}-*.tar"))]
 
 
 def _cameras(details: dict) -> Cameras:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from data.errors import UserError
 from data.ranges import PositiveInt, Seed
 from data.rings import groups_around
 from data.shard_views import over
-from data.shards import SeenObject, Shards, resized
+from data.shards import SeenObject, Shards, resized, shard_files
 from data.toybox.raycast import BACKGROUND
 from guidance.prior import TextPrior
 from guidance.prompts import PromptProcessor
@@ -52,7 +52,8 @@ class Compared:
 class CompareAssets:
     """Samples four views of a caption, from the cameras of four true ones.
 
-    captions: each one of an object in the shards; null: of `n_objects` of either split, such that the prior knows.
+    captions: each one of an object in the shards; null: of `n_objects` of each split that there is, such that the prior
+    knows.
     """
 
     def __init__(
@@ -67,8 +68,12 @@ class CompareAssets:
     ) -> None:
         self.prior, self.sampler, self.seed, self.cache_dir = prior, sampler, seed, cache_dir
         self.device = prior.alphas_cumprod.device
-        self.shards = {split: Shards(shards, split, key="shards") for split in SPLITS}
-        self.chosen = [self._find(text) for text in captions] if captions else self._choose(n_objects)
+        self.shards = open_splits(shards)
+        self.chosen = (
+            [self._find(text) for text in captions]
+            if captions
+            else choose_objects(self.shards, n_objects, prior.vocabulary)
+        )
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
         compared = self.compare()
@@ -127,21 +132,30 @@ class CompareAssets:
             raise UserError(f'job.captions: no object of the shards is "{caption}"; these are nearest: {near}')
         return said[caption]
 
-    def _choose(self, n_objects: int) -> list[tuple[str, str, int]]:
-        """Objects from the whole list, each with the first of its captions of which the prior knows all words."""
-        chosen = []
-        for split, shards in self.shards.items():
-            once = {shards.name(index): index for index in range(len(shards))}  # several runs may have rendered it
-            known = [(text, split, i) for i in once.values() for text in self._known(shards.captions(i))[:1]]
-            count = min(n_objects, len(known))
-            chosen += [known[i * len(known) // count] for i in range(count)]
-        if not chosen:
-            raise UserError("the prior knows the words of no caption of the shards: say one that was trained on them")
-        return chosen
 
-    def _known(self, captions: Sequence[str]) -> list[str]:
-        vocabulary = self.prior.vocabulary
-        return [text for text in captions if vocabulary is None or not unknown_words(text, vocabulary)]
+def open_splits(path: str) -> dict[str, Shards]:
+    """Of the two those that there are: nothing need be held out."""
+    there = [split for split in SPLITS if shard_files(path, split)]
+    return {split: Shards(path, split, key="shards") for split in there or [TRAIN]}
+
+
+def choose_objects(
+    splits: Mapping[str, Shards], n_objects: int, vocabulary: Sequence[str] | None
+) -> list[tuple[str, str, int]]:
+    """Objects from the whole list, each with the first of its captions of which all words are in the vocabulary."""
+    chosen = []
+    for split, shards in splits.items():
+        once = {shards.name(index): index for index in range(len(shards))}  # several runs may have rendered it
+        known = [(text, split, i) for i in once.values() for text in _known(shards.captions(i), vocabulary)[:1]]
+        count = min(n_objects, len(known))
+        chosen += [known[i * len(known) // count] for i in range(count)]
+    if not chosen:
+        raise UserError("the prior knows the words of no caption of the shards: say one that was trained on them")
+    return chosen
+
+
+def _known(captions: Sequence[str], vocabulary: Sequence[str] | None) -> list[str]:
+    return [text for text in captions if vocabulary is None or not unknown_words(text, tuple(vocabulary))]
 
 
 def from_the_front(cameras: Cameras, place: str) -> list[int]:

@@ -67,6 +67,15 @@ def test_captions_with_words_that_the_prior_has_not_learned_are_not_chosen(red_p
         CompareAssets(red_prior, DDIM(steps=2), shards)
 
 
+def test_nothing_need_be_held_out(red_prior, shards: str) -> None:
+    Path(shards, "heldout-00000.tar").unlink()
+    job = CompareAssets(red_prior, DDIM(steps=2), shards, n_objects=2)
+    assert [caption for caption, _, _ in job.chosen] == ["a ant", "a cow"]
+    Path(shards, "train-00000.tar").unlink()
+    with pytest.raises(UserError, match=r"shards=.* holds no train-\*.tar"):
+        CompareAssets(red_prior, DDIM(steps=2), shards)
+
+
 def test_both_experiments_ask_for_the_shards(run: Run, shards: str) -> None:
     for experiment in ("compare_assets", "train_prior_assets"):
         assert "shards is missing: say shards=FOLDER, one that" in run.error(f"experiment={experiment}")
