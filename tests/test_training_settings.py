@@ -56,3 +56,12 @@ def test_mvdream_is_trained_as_published() -> None:
         "system.scheduler.prediction_type": "epsilon",
     }
     assert {key: settings[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize("experiment", ["train_prior", "train_prior_2d", "train_prior_assets", "train_clip", "table1"])
+def test_whatever_measures_stands_before_what_writes_it_down(experiment: str) -> None:
+    """Else a score is in the row of the next step, and the last one in none."""
+    callbacks = composed(f"experiment={experiment}", "++shards=shards")["trainer.callbacks"]
+    assert isinstance(callbacks, list)
+    names = [callback["_target_"].rpartition(".")[2] for callback in callbacks]
+    assert len(names) > 2 and names[-2:] == ["Progress", "Checkpoint"]
