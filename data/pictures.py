@@ -19,7 +19,7 @@ from torch import Tensor
 
 from data.errors import UserError
 from data.ranges import PositiveInt
-from data.tars import LARGEST, Member, Samples
+from data.tars import LARGEST, Member, Samples, written
 
 ENDINGS = ("jpg", "jpeg", "png", "webp")
 TABLES = ("captions.jsonl", "metadata.jsonl")
@@ -85,11 +85,10 @@ class CaptionedPictures:
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """What changes with the files, as far as can be told without reading them."""
+        """What changes with the pictures, as far as can be told without reading them; captions are read quickly."""
         if isinstance(self.entries, _InTars):
             return self.size, self.entries.samples.fingerprint
-        sizes = [one.picture.stat().st_size for one in self.entries if isinstance(one.picture, Path)]
-        return self.size, sizes, [(one.source, str(one.caption)) for one in self.entries]
+        return self.size, [(one.source, *written(one.source)) for one in self.entries]
 
     def _of_folder(self) -> list[_Entry]:
         folder = Path(self.path)

@@ -77,9 +77,15 @@ class Samples:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the names, places and sizes of the members, and so with most of what may be done to them."""
-        names = repr((self.names, self._endings)).encode()
+        """Changes with the names, places and sizes of the members, and whenever one of the files is written."""
+        names = repr((self.names, self._endings, [written(file) for file in self.tars])).encode()
         return hashlib.sha256(names + self._offsets.tobytes() + self._sizes.tobytes()).hexdigest()
+
+
+def written(file: str | Path) -> tuple[int, int]:
+    """Its size and when it was written last, in ns: what differs once another is in its place."""
+    found = os.stat(file)
+    return found.st_size, found.st_mtime_ns
 
 
 def read_samples(path: Path, key: str) -> dict[str, dict[str, Member]]:

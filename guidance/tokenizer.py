@@ -75,8 +75,9 @@ class WordTokenizer:
         return cls(**json.loads((folder / "vocabulary.json").read_text()))
 
 
-def append(ids: Int[Tensor, "b l"], words: Int[Tensor, "b k"], end_token: int = EOS) -> Int[Tensor, "b l"]:
-    """Sentences with more words after their last one; those without room for them stay as they are."""
+def append(ids: Int[Tensor, "b l"], words: Int[Tensor, "b k"], end_token: int) -> Int[Tensor, "b l"]:
+    """Sentences with more words after their last one; those without room for them stay as they are. end_token: what
+    each has after its words, and what may pad it, too."""
     length, extra = ids.shape[1], words.shape[1]
     end = (ids == end_token).long().argmax(dim=1, keepdim=True)
     tail = torch.cat([words, torch.full_like(words[:, :1], end_token)], dim=1)

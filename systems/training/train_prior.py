@@ -61,17 +61,19 @@ class Mixture:
         n_images: int,
         n_view: int,
         side_words: Int[Tensor, "d k"],
+        end: int,
         rng: torch.Generator,
         wanted: slice = ALL,
     ) -> LatentBatch:
-        """side_words: the tokens that a caption may end in, for each of data.directions.DIRECTIONS."""
+        """side_words: the tokens that a caption may end in, for each of data.directions.DIRECTIONS; end: the token
+        that comes after them."""
         if n_view > 1:
             return data.draw_objects(n_images // n_view, rng, self.n_multi_view, wanted)
         draw = lambda: torch.rand(n_images, generator=rng, device=rng.device)
         said = draw() < self.said
         seen = data.draw_pictures((draw() < self.frontal) & ~said, rng, wanted)
         side = direction(seen.azimuth, torch.zeros_like(seen.azimuth))
-        return replace(seen, ids=torch.where(said[:, None], append(seen.ids, side_words[side]), seen.ids))
+        return replace(seen, ids=torch.where(said[:, None], append(seen.ids, side_words[side], end), seen.ids))
 
 
 class TrainPrior(pl.LightningModule):
@@ -192,7 +194,8 @@ class TrainPrior(pl.LightningModule):
         """The whole batch of a step. wanted: see systems.training_data.latent_cache.Latents."""
         n_view = self.mixture.choose(step_generator(self.seed, -1 - step))  # not the stream of the draws
         rng = step_generator(self.seed, step, self.device)
-        seen = self.mixture.draw(self.cache, self.batch_size, n_view, self.side_words, rng, wanted)
+        words = self.side_words, self.tokenizer.end
+        seen = self.mixture.draw(self.cache, self.batch_size, n_view, *words, rng, wanted)
         groups = self.batch_size // n_view
         t = torch.randint(len(self.alphas_cumprod), (groups,), generator=rng, device=rng.device)
         dropped = torch.rand(groups, 1, generator=rng, device=rng.device) < self.caption_dropout

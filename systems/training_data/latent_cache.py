@@ -19,6 +19,7 @@ from data.views import Views
 from guidance.autoencoder import Autoencoder
 from guidance.tokenizer import Tokenizer
 from systems.training_data.ahead import draw_described, drawn_ahead
+from systems.training_data.kept import kept
 
 N_CAPTIONS = 8  # of each object
 CHUNK = 16  # objects drawn together
@@ -142,18 +143,12 @@ def cached(
     """The cache at `path` if it is of the same views, words and autoencoder; else a new one, written there. It is where
     the autoencoder is."""
     origin = fingerprint(views, autoencoder, tokenizer, n_objects, seed)
-    if path.exists():
-        saved = torch.load(path, weights_only=True)
-        if saved.pop("origin") == origin:
-            return LatentCache(**saved).to(autoencoder.mean.device)
-    cache = build_cache(views, autoencoder, tokenizer, n_objects, seed, workers)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"origin": origin, **cache.tensors()}, path)
-    return cache.to(autoencoder.mean.device)
+    make = lambda: build_cache(views, autoencoder, tokenizer, n_objects, seed, workers).tensors()
+    return LatentCache(**kept(path, origin, make)).to(autoencoder.mean.device)
 
 
 def fingerprint(views: Views, autoencoder: Autoencoder, tokenizer: Tokenizer, n_objects: int, seed: int) -> str:
     """Changes with anything that the cache depends on: a hash of a few objects, and of what was asked for."""
     sample = build_cache(views, autoencoder, tokenizer, 2, seed)
-    asked = repr((n_objects, seed, *views.settings, tokenizer.words))
+    asked = repr((n_objects, seed, *views.settings, tokenizer.words, sample.ids.tolist()))
     return hashlib.sha256(sample.latents.numpy().tobytes() + asked.encode()).hexdigest()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float16, Int
 from rich.progress import track
 from torch import Tensor
 
@@ -17,11 +17,12 @@ from data.ranges import PositiveInt
 from guidance.autoencoder import Autoencoder
 from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, Tokenizer
 from systems.training_data.ahead import OnDemand, drawn_ahead
+from systems.training_data.kept import kept
 from systems.training_data.latent_cache import ALL, LatentBatch, Latents, encoded, integers
 
 KEY = "system.pictures.path"
 CHUNK = 64  # pictures encoded together
-LOOKED_AT = 500  # captions, before a stream begins
+LOOKED_AT = 500  # captions: together, and of a stream before it begins
 
 
 @runtime_checkable
@@ -78,29 +79,27 @@ class PictureStream:
 
     def draw(self, count: int, rng: torch.Generator, wanted: slice = ALL) -> LatentBatch:
         index = integers(self.count, count, rng)[wanted]
-        latents, ids = _encoded(self.pictures(index.tolist()), self.autoencoder, self.tokenizer)
-        return _anywhere(latents, ids.to(rng.device)).within(count, wanted)
+        seen = self.pictures(index.tolist())
+        ids = self.tokenizer([picture.caption for picture in seen])
+        return _anywhere(_encoded(seen, self.autoencoder), ids.to(rng.device)).within(count, wanted)
 
 
 class CachedPictures:
     """path: as of data.pictures.CaptionedPictures. cache_path: a file of all of them, encoded, which is written anew
-    when they, the words or the autoencoder have changed."""
+    when they or the autoencoder have changed; their captions are read each time."""
 
     def __init__(self, path: str, cache_path: str, size: PositiveInt = 64) -> None:
         self.pictures, self.cache_path = CaptionedPictures(path, size, KEY), Path(cache_path)
 
     def __call__(self, autoencoder: Autoencoder, tokenizer: Tokenizer, workers: int = 0) -> PictureCache:
-        first, _ = _encoded([self.pictures[0]], autoencoder, tokenizer)
-        asked = repr((self.pictures.settings, tokenizer.words))
+        ids = _read_captions(self.pictures, tokenizer)
+        check_known(ids, tokenizer, self.pictures)
+        first = _encoded([self.pictures[0]], autoencoder)
+        asked = repr(self.pictures.settings)
         origin = hashlib.sha256(first.cpu().numpy().tobytes() + asked.encode()).hexdigest()
-        saved = torch.load(self.cache_path, weights_only=True) if self.cache_path.exists() else {}
-        if saved.pop("origin", None) != origin:
-            saved = _encode_all(self.pictures, autoencoder, tokenizer, workers)
-            self.cache_path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({"origin": origin, **saved}, self.cache_path)
-        check_known(saved["ids"], tokenizer, self.pictures)
+        saved = kept(self.cache_path, origin, lambda: {"latents": _encode_all(self.pictures, autoencoder, workers)})
         device = autoencoder.mean.device
-        return PictureCache(saved["latents"].to(device), saved["ids"].to(device))
+        return PictureCache(saved["latents"].to(device), ids.to(device))
 
 
 class StreamedPictures:
@@ -115,26 +114,24 @@ class StreamedPictures:
         return PictureStream(self.pictures, autoencoder, tokenizer, workers)
 
 
-def _encode_all(
-    pictures: CaptionedPictures, autoencoder: Autoencoder, tokenizer: Tokenizer, workers: int
-) -> dict[str, Tensor]:
+def _read_captions(pictures: CaptionedPictures, tokenizer: Tokenizer) -> Int[Tensor, "n l"]:
+    some = [range(start, min(start + LOOKED_AT, len(pictures))) for start in range(0, len(pictures), LOOKED_AT)]
+    return torch.cat([tokenizer([pictures.caption(i) for i in few]).int() for few in some])
+
+
+def _encode_all(pictures: CaptionedPictures, autoencoder: Autoencoder, workers: int) -> Float16[Tensor, "n c y x"]:
     drawn = drawn_ahead(pictures.__getitem__, range(len(pictures)), workers)
-    latents, ids, waiting = [], [], list[CaptionedPicture]()
+    latents, waiting = [], list[CaptionedPicture]()
     for i, picture in enumerate(track(drawn, total=len(pictures), description="Encoding pictures", transient=True), 1):
         waiting.append(picture)
         if len(waiting) == CHUNK or i == len(pictures):
-            some, words = _encoded(waiting, autoencoder, tokenizer)
-            latents.append(some.half().cpu())
-            ids.append(words.int())
+            latents.append(_encoded(waiting, autoencoder).half().cpu())
             waiting = []
-    return {"latents": torch.cat(latents), "ids": torch.cat(ids)}
+    return torch.cat(latents)
 
 
-def _encoded(
-    pictures: list[CaptionedPicture], autoencoder: Autoencoder, tokenizer: Tokenizer
-) -> tuple[Float[Tensor, "b c y x"], Int[Tensor, "b l"]]:
-    images = torch.stack([picture.image for picture in pictures]).float() / 255
-    return encoded(autoencoder, images), tokenizer([picture.caption for picture in pictures])
+def _encoded(pictures: list[CaptionedPicture], autoencoder: Autoencoder) -> Float[Tensor, "b c y x"]:
+    return encoded(autoencoder, torch.stack([picture.image for picture in pictures]).float() / 255)
 
 
 def _anywhere(latents: Float[Tensor, "b c y x"], ids: Int[Tensor, "b l"]) -> LatentBatch:

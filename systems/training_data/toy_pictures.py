@@ -17,6 +17,7 @@ from data.toy_views import ToyBatch, ToyViews
 from data.toybox.captions import caption
 from systems.rng import step_generator
 from systems.training_data.ahead import drawn_ahead
+from systems.training_data.kept import kept
 
 CHUNK = 16  # objects rendered together
 
@@ -64,14 +65,8 @@ def render_pictures(views: ToyViews, n_objects: int, seed: int, workers: int = 0
 def kept_pictures(path: Path, views: ToyViews, n_objects: int, seed: int, workers: int = 0) -> ToyPictures:
     """Those at `path` if they are of the same toys and cameras; else new ones, written there."""
     origin = fingerprint(views, n_objects, seed)
-    if path.exists():
-        saved = torch.load(path, weights_only=True)
-        if saved.pop("origin") == origin:
-            return ToyPictures(**saved)
-    pictures = render_pictures(views, n_objects, seed, workers)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"origin": origin, **pictures.tensors()}, path)
-    return pictures
+    saved = kept(path, origin, lambda: render_pictures(views, n_objects, seed, workers).tensors())
+    return ToyPictures(**saved)  # type: ignore[arg-type]  # each value has its own type
 
 
 def fingerprint(views: ToyViews, n_objects: int, seed: int) -> str:

@@ -9,6 +9,7 @@ from PIL import Image
 from data.errors import UserError
 from data.pictures import CaptionedPictures
 from guidance.autoencoder import Autoencoder
+from guidance.weights.clip_tokenizer import BytePairs, clip_tokenizer
 from systems.training.mini_networks import new_autoencoder, new_tokenizer
 from systems.training_data.latent_cache import LatentBatch, LatentCache, Latents
 from systems.training_data.picture_latents import CachedPictures, PictureStream, StreamedPictures, WithPictures
@@ -70,6 +71,33 @@ def test_a_cache_is_kept_until_a_picture_changes(folder: str, autoencoder: Autoe
     assert torch.equal(make().latents, first.latents) and (tmp_path / "c.pt").stat().st_mtime_ns == written
     Image.new("RGB", (40, 40), "pink").save(tmp_path / "red.png")
     assert not torch.equal(make().latents, first.latents)
+
+
+def test_captions_are_those_that_the_files_say_now(folder: str, autoencoder: Autoencoder, tmp_path: Path) -> None:
+    make = lambda words: CachedPictures(folder, str(tmp_path / "c.pt"), 16)(autoencoder, words)
+    zeros, ends = (BytePairs(clip_tokenizer(pads_with_zero)) for pads_with_zero in (True, False))
+    first = make(zeros)
+    written = (tmp_path / "c.pt").stat().st_mtime_ns
+    assert torch.equal(make(ends).ids[0], ends(["a black dog on a lawn"])[0])
+    for color in COLORS:
+        (tmp_path / f"{color}.txt").write_text(f"a {color} cat on a lawn")
+    again = make(zeros)
+    assert torch.equal(again.ids[0], zeros(["a black cat on a lawn"])[0])
+    assert torch.equal(again.latents, first.latents) and (tmp_path / "c.pt").stat().st_mtime_ns == written
+
+
+def test_a_picture_that_another_of_the_same_size_replaces_is_encoded_anew(
+    folder: str, autoencoder: Autoencoder, tmp_path: Path
+) -> None:
+    make = lambda: CachedPictures(folder, str(tmp_path / "c.pt"), 16)(autoencoder, new_tokenizer())
+    red, pink = (tmp_path / name for name in ("red.png", "pink"))
+    Image.new("RGB", (20, 16), "pink").save(pink, "png")
+    for file in (red, pink):
+        file.write_bytes(file.read_bytes().ljust(300, b" "))  # behind the end of what is read
+    first = make()
+    red.write_bytes(pink.read_bytes())
+    changed = (make().latents != first.latents).flatten(1).any(dim=1)
+    assert changed.tolist() == [color == "red" for color in sorted(COLORS)]
 
 
 def test_captions_of_which_most_words_are_unknown_are_refused(

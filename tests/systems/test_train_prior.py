@@ -1,3 +1,5 @@
+import math
+
 import imageio.v3
 import pytest
 import pytorch_lightning as pl
@@ -12,6 +14,7 @@ from guidance.diffusion_prior import DiffusionPrior
 from guidance.multiview import inflate, set_view_count
 from guidance.sampling import DDIM
 from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, WordTokenizer
+from guidance.weights.clip_tokenizer import BytePairs, clip_tokenizer
 from systems.training.mini_networks import (
     load_unet,
     new_autoencoder,
@@ -23,7 +26,7 @@ from systems.training.mini_networks import (
 from systems.training.sample_grid import SampleGrid
 from systems.training.train_autoencoder import TrainAutoencoder
 from systems.training.train_prior import Mixture, TrainPrior
-from systems.training_data.latent_cache import build_cache, cached
+from systems.training_data.latent_cache import LatentCache, build_cache, cached, fingerprint
 from tests.save_at import SaveAt
 
 
@@ -115,6 +118,13 @@ def test_a_cache_of_another_autoencoder_is_not_used(autoencoder, views, tmp_path
     assert not torch.equal(first.latents, again.latents)
 
 
+def test_a_cache_of_other_tokens_is_not_used(autoencoder):
+    small = ToyViews(FourViews(size=8), n_view=4, n_kinds=12)
+    zeros, ends = (BytePairs(clip_tokenizer(pads_with_zero)) for pads_with_zero in (True, False))
+    told = [fingerprint(small, Autoencoder(autoencoder), tokenizer, 2, 0) for tokenizer in (zeros, ends, zeros)]
+    assert told[0] != told[1] and told[0] == told[2]
+
+
 def _inflated(system):
     system.denoiser.unet = inflate(system.denoiser.unet)
     system.average.unet = inflate(system.average.unet)
@@ -195,7 +205,7 @@ def test_captions_that_say_the_view_say_the_right_one_and_show_all_sides(autoenc
     tokenizer = new_tokenizer()
     cache = build_cache(views, Autoencoder(autoencoder), tokenizer, 4, seed=0)
     tails = torch.tensor([tokenizer.tokens(f", {name} view") for name in DIRECTIONS])
-    seen = Mixture(said=1.0).draw(cache, 400, 1, tails, rng)
+    seen = Mixture(said=1.0).draw(cache, 400, 1, tails, tokenizer.end, rng)
     words = {tokenizer.tokens(word)[0]: word for word in tokenizer.words}
     said = []
     for ids, azimuth in zip(seen.ids.tolist(), torch.rad2deg(seen.azimuth).tolist(), strict=True):
@@ -210,5 +220,19 @@ def test_no_caption_says_the_view_unless_asked(autoencoder, views, rng):
     tokenizer = new_tokenizer()
     cache = build_cache(views, Autoencoder(autoencoder), tokenizer, 4, seed=0)
     tails = torch.tensor([tokenizer.tokens(f", {name} view") for name in DIRECTIONS])
-    seen = Mixture(said=0.0).draw(cache, 100, 1, tails, rng)
+    seen = Mixture(said=0.0).draw(cache, 100, 1, tails, tokenizer.end, rng)
     assert not (seen.ids == tokenizer.tokens("view")[0]).any()
+
+
+@pytest.mark.parametrize("pads_with_zero", [True, False])
+def test_captions_of_byte_pairs_say_the_view_after_their_last_word(pads_with_zero, rng):
+    tokenizer = BytePairs(clip_tokenizer(pads_with_zero))
+    front, back = tokenizer(["a red dog, front view", "a red dog, back view"])
+    ids = tokenizer(["a red dog"]).expand(8, 1, -1)
+    cache = LatentCache(
+        torch.zeros(8, 2, 4, 2, 2), torch.zeros(8, 2, 16), torch.tensor([0.0, math.pi]).expand(8, 2), ids
+    )
+    tails = torch.tensor([tokenizer.tokens(f", {name} view") for name in DIRECTIONS])
+    seen = Mixture(said=1.0).draw(cache, 16, 1, tails, tokenizer.end, rng)
+    shown = torch.where(seen.azimuth[:, None] == 0, front, back)
+    assert torch.equal(seen.ids, shown) and len(seen.azimuth.unique()) == 2

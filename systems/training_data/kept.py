@@ -1,0 +1,48 @@
+"""What takes long to make, and is the same each time, in a file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TypeVar
+
+import torch
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def kept(path: Path, origin: str, make: Callable[[], dict[str, T]]) -> dict[str, T]:
+    """What `path` holds, if it was made of the same `origin`; else what `make` gives now, written there."""
+    found = _read(path)
+    if found.pop("origin", None) == origin:
+        return found
+    made = make()
+    _write_whole(path, {"origin": origin, **made})
+    return made
+
+
+def _read(path: Path):
+    """Nothing, if it is not there or not whole: it is made again."""
+    try:
+        return torch.load(path, weights_only=True)
+    except FileNotFoundError:
+        return {}
+    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+        log.warning("%s cannot be read and is made again (%r)", path, error)
+        return {}
+
+
+def _write_whole(path: Path, content: Mapping[str, object]) -> None:
+    """Under a name of its own first, so that no other run reads half a file, nor one that is stopped leaves any."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    try:
+        torch.save(content, draft)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
