@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from data.cameras import condition
+from data.errors import UserError
 from data.samplers import FourViews
 from data.shard_views import ShardViews
 from data.toy_views import ToyViews
@@ -84,6 +85,14 @@ def test_other_processes_draw_the_same(autoencoder: Autoencoder, tmp_path: Path,
     here, there = (stream(ShardViews(path, size=16), autoencoder, 6, workers) for workers in (0, 1))
     for seed in range(2):
         assert_same(here.draw_objects(3, number(seed)), there.draw_objects(3, number(seed)))
+    tar = tmp_path / "train-00000.tar"
+    tar.write_bytes(tar.read_bytes().replace(b"IDAT", b"XXXX"))
+    told = []
+    for source in (here, there):
+        with pytest.raises(UserError) as wrong:
+            source.draw_objects(1, number(0))
+        told.append(str(wrong.value).partition(" is damaged")[0])
+    assert told[0] == told[1] and told[0].startswith("shards=")
 
 
 def test_it_takes_the_place_of_a_cache(views: Views, autoencoder: Autoencoder) -> None:
