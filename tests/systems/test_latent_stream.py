@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,18 @@ def test_the_first_so_many_can_be_asked_for(views: Views, autoencoder: Autoencod
     source = stream(views, autoencoder)
     few = source.draw_objects(8, number(0), among=1)
     assert len(few.latents.unique(dim=0)) == 4
+
+
+def test_the_full_size_command_leaves_no_object_and_no_side_out(
+    autoencoder: Autoencoder, tmp_path: Path, rng: torch.Generator
+) -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs" / "data.md"
+    (n_objects,) = map(int, re.findall(r"system/source=streamed system.n_objects=(\d+)", docs.read_text()))
+    groups = 350_000 * 32 // 4
+    assert math.exp(-n_objects / groups) < 1e-9  # the share that so many draws with replacement leave out
+    path = shard(tmp_path, [seen("fox", rng, n_view=12, size=16)])
+    drawn = stream(ShardViews(path, size=16), autoencoder, n_objects).draw_objects(30, number(0))
+    assert len(drawn.azimuth[::4].mul(1000).round().unique()) == 3
 
 
 def test_other_processes_draw_the_same(autoencoder: Autoencoder, tmp_path: Path, rng: torch.Generator) -> None:
