@@ -81,3 +81,13 @@ def test_both_experiments_ask_for_the_shards(run: Run, shards: str) -> None:
         assert "shards is missing: say shards=FOLDER, one that" in run.error(f"experiment={experiment}")
         run.accepts(f"experiment={experiment}", f"shards={shards}")
     run.accepts("experiment=train_prior_assets", f"shards={shards}", "system.views.shares.toys=0.3")
+
+
+def test_shards_may_be_all_that_is_trained_on(run: Run, shards: str) -> None:
+    run.accepts("experiment=train_prior_assets", f"shards={shards}", "system/views=assets")
+    mvdream = ("experiment=train_mvdream", "prior=any", "prior.path=assets/mini")
+    for choice, key in (("assets", "system.views.path"), ("toys_and_assets", "system.views.parts.assets.path")):
+        wrong = run.error(*mvdream, f"system/views={choice}")
+        assert f"{key} is missing: it would be shards" in wrong
+        assert f"; say {key}=FOLDER, one that experiment=render_assets has written" in wrong
+        run.accepts(*mvdream, f"system/views={choice}", f"{key}={shards}")
