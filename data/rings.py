@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
+import numpy as np
 
 from data.cameras import Cameras
 from data.errors import UserError
@@ -18,13 +16,15 @@ def groups_around(cameras: Cameras, n_view: int, place: str) -> list[list[int]]:
 
     place: of the object, for the UserError if there is no such group.
     """
-    shared = torch.stack([cameras.elevation, cameras.fov_y, cameras.distance], dim=1)
-    on_ring = (shared[:, None] - shared).abs().amax(dim=2) < CLOSE  # "n n"
-    wanted = cameras.azimuth[:, None] + 2 * math.pi / n_view * torch.arange(n_view)
-    off = torch.remainder(wanted[:, :, None] - cameras.azimuth + math.pi, 2 * math.pi) - math.pi  # "n v n"
-    nearest = off.abs().masked_fill(~on_ring[:, None], math.inf).min(dim=2)
+    azimuth = cameras.azimuth.numpy()
+    shared = np.stack([x.numpy() for x in (cameras.elevation, cameras.fov_y, cameras.distance)], axis=1)
+    on_ring = np.abs(shared[:, None] - shared).max(axis=2) < CLOSE  # "n n"
+    wanted = azimuth[:, None] + 2 * np.pi / n_view * np.arange(n_view)
+    off = np.abs(np.remainder(wanted[:, :, None] - azimuth + np.pi, 2 * np.pi) - np.pi)  # "n v n"
+    off = np.where(on_ring[:, None], off, np.inf)
+    whole = off.min(axis=2).max(axis=1) < CLOSE
     groups: dict[frozenset[int], list[int]] = {}
-    for group in nearest.indices[nearest.values.amax(dim=1) < CLOSE].tolist():
+    for group in off.argmin(axis=2)[whole].tolist():
         groups.setdefault(frozenset(group), group)
     if not groups:
         raise UserError(
