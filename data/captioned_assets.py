@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +16,7 @@ ENDINGS = (".glb", ".gltf", ".obj", ".ply", ".stl")
 CAPTIONS = ("captions.jsonl", "captions.csv", "captions.tsv", "captions.txt")  # the first that is there
 HELD_OUT = "heldout.txt"
 TRAIN, HELDOUT = "train", "heldout"
+HEADERS = {"file", "file_name", "filename", "path", "uid", "id", "name", "object", "model"}  # of a column of files
 WAYS = '{"file": "models/fox.glb", "captions": ["a red fox", "a fox"]} in a .jsonl, or file<TAB>caption in a .txt'
 
 
@@ -38,8 +39,8 @@ class _Row:
 
 def list_assets(folder: Path, captions: str | None, key: str) -> list[CaptionedAsset]:
     """What `captions` lists; without it what `captions.jsonl`, .csv, .tsv or .txt in the folder lists; without that all
-    3D files, described by their names. What no row puts into a split is in the one for training, but for the lines of
-    `heldout.txt`.
+    3D files, described by their names. A file is once in the list, whatever number of rows it has. What no row puts
+    into a split is in the one for training, but for the files that `heldout.txt` names.
 
     key: under which the user named `captions`.
     """
@@ -47,13 +48,20 @@ def list_assets(folder: Path, captions: str | None, key: str) -> list[CaptionedA
         raise UserError(f"{key}={captions}: there is no such file; say the path of one with rows like {WAYS}")
     given = [Path(captions)] if captions else [folder / name for name in CAPTIONS]
     source = next((file for file in given if file.is_file()), None)
-    rows = _rows(source, folder) if source else [_Row(file, [_said(file)]) for file in _files(folder)]
-    held_out = set((folder / HELD_OUT).read_text().split("\n")) if (folder / HELD_OUT).is_file() else set()
+    files = _files(folder)
+    rows = _rows(source, folder, files) if source else [_Row(file, [_said(file, folder)]) for file in files]
+    held_out = _held_out(folder / HELD_OUT, [*files, *(row.file for row in rows)])
     assets, taken = [], set[str]()
     for row in rows:
-        split = row.split or (HELDOUT if row.file in held_out else TRAIN)
+        split = _one_split(row.file, row.split, HELDOUT if row.file in held_out else None, folder / HELD_OUT) or TRAIN
         assets.append(CaptionedAsset(_key(row.file, taken), row.file, row.captions, split, row.licence))
     return assets
+
+
+def _one_split(file: str, said: str | None, also: str | None, source: Path) -> str | None:
+    if None not in (said, also) and said != also:
+        raise UserError(f"{source}: {file} is in two splits, {said} and {also}; say one")
+    return said or also
 
 
 def _files(folder: Path) -> list[str]:
@@ -61,10 +69,40 @@ def _files(folder: Path) -> list[str]:
     return sorted(file.relative_to(folder).as_posix() for file in found)
 
 
-def _said(file: str) -> str:
+def _said(file: str, folder: Path) -> str:
     """models/Red_fox-2.glb -> red fox"""
     words = re.sub(r"[\W_]+", " ", PurePosixPath(file).stem).strip().lower()
+    if not words:
+        raise UserError(f"{folder}: the name of {file} cannot be its caption; rename it, or say captions: {WAYS}")
     return re.sub(r" \d+$", "", words)
+
+
+def _held_out(source: Path, files: Iterable[str]) -> set[str]:
+    names, lines = _Names(files), _lines(source) if source.is_file() else []
+    found = {line: names.find(line, source) for line in map(str.strip, lines) if line}
+    for line, file in found.items():
+        if file is None:
+            raise UserError(f"{source}: no 3D file is called {line}; say its path from {source.parent}")
+    return {file for file in found.values() if file}
+
+
+class _Names:
+    """Files by what they may be called: by their paths, without their endings, without their folders."""
+
+    def __init__(self, files: Iterable[str]) -> None:
+        self.files: dict[str, set[str]] = defaultdict(set)
+        for file in files:
+            path = PurePosixPath(file)
+            for name in (file, str(path.with_suffix("")), path.name, path.stem):
+                self.files[name].add(file)
+
+    def find(self, name: str, source: Path) -> str | None:
+        """source: where it is named."""
+        path = str(PurePosixPath(name))
+        found = self.files.get(path, set())
+        if len(found) > 1 and path not in found:
+            raise UserError(f"{source}: {name} may be {' or '.join(sorted(found))}; say one of these paths")
+        return path if path in found else next(iter(found), None)
 
 
 def _key(file: str, taken: set[str]) -> str:
@@ -78,21 +116,35 @@ def _key(file: str, taken: set[str]) -> str:
     return key
 
 
-def _rows(source: Path, folder: Path) -> list[_Row]:
+def _lines(source: Path) -> list[str]:
     try:
-        lines = source.read_text(encoding="utf-8-sig").splitlines()
+        return source.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{source} cannot be read ({error}); say rows like {WAYS}") from None
+        raise UserError(f"{source} cannot be read ({error}); say it in UTF-8") from None
+
+
+def _rows(source: Path, folder: Path, files: Sequence[str]) -> list[_Row]:
+    lines = _lines(source)
     if source.suffix == ".jsonl":
         rows = [_json_row(line, f"{source}, line {n}") for n, line in enumerate(lines, 1) if line.strip()]
     else:
-        rows = list(_table_rows(source, lines, folder))
+        rows = list(_table_rows(source, lines, _Names(files)))
     for row in rows:
         if PurePosixPath(row.file).is_absolute() or ".." in PurePosixPath(row.file).parts:
             raise UserError(f"{source}: {row.file} is not inside {folder}; say paths from there")
     if not rows:
         raise UserError(f"{source} lists nothing; say rows like {WAYS}")
-    return rows
+    return _merged(rows, source)
+
+
+def _merged(rows: Sequence[_Row], source: Path) -> list[_Row]:
+    """One of each file."""
+    merged: dict[str, _Row] = {}
+    for row in rows:
+        one = merged.get(row.file, _Row(row.file, []))
+        split = _one_split(row.file, one.split, row.split, source)
+        merged[row.file] = _Row(row.file, [*one.captions, *row.captions], split, one.licence or row.licence)
+    return list(merged.values())
 
 
 def _json_row(line: str, place: str) -> _Row:
@@ -109,23 +161,29 @@ def _json_row(line: str, place: str) -> _Row:
     if split is not None and not re.fullmatch(r"\w+", str(split)):
         raise UserError(f"{place}: split is {split!r}; say one word, such as {TRAIN} or {HELDOUT}")
     assert isinstance(said, list)
-    return _Row(file, said, split, licence)
+    return _Row(str(PurePosixPath(file)), said, split, licence)
 
 
-def _table_rows(source: Path, lines: Sequence[str], folder: Path) -> Iterator[_Row]:
-    """A file may have several rows, and be named without its ending, or without its folders, as an id."""
-    delimiter = "," if source.suffix == ".csv" else "\t"
-    said: dict[str, list[str]] = defaultdict(list)
-    known = {name: file for file in reversed(_files(folder)) for name in _names(file)}
-    for n, row in enumerate(csv.reader(lines, delimiter=delimiter), 1):
-        if not row or (n == 1 and row[0] == "file"):
-            continue
-        if len(row) < 2 or not row[1].strip():
-            raise UserError(f"{source}, line {n} has no caption; say rows like {WAYS}")
-        said[known.get(row[0].strip(), row[0].strip())].append(row[1].strip())
-    yield from (_Row(file, captions) for file, captions in said.items())
+def _table_rows(source: Path, lines: Iterable[str], names: _Names) -> Iterator[_Row]:
+    """A file may be named without its ending, or without its folders, as an id. Quotes are a .csv's alone."""
+    lines = [f"{line}\n" for line in lines]
+    tabs = source.suffix != ".csv"
+    table = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.reader(lines, strict=True)
+    try:
+        for row in table:
+            name = row[0].strip() if row else ""
+            file = names.find(name, source)
+            is_header = table.line_num == 1 and file is None and name.lower() in HEADERS
+            if "".join(row).strip() and not is_header:
+                caption = _caption_in(row, f"{source}, line {table.line_num}", "a tab" if tabs else "a comma")
+                yield _Row(file or str(PurePosixPath(name)), [caption])
+    except csv.Error as error:
+        raise UserError(f"{source}, line {table.line_num}: {error}; say rows like {WAYS}") from None
 
 
-def _names(file: str) -> tuple[str, str, str]:
-    path = PurePosixPath(file)
-    return path.stem, str(path.with_suffix("")), file
+def _caption_in(row: Sequence[str], place: str, between: str) -> str:
+    if len(row) > 2:
+        raise UserError(f"{place} has {len(row)} columns: a caption with {between} in it must be in quotes, in a .csv")
+    if len(row) < 2 or not row[0].strip() or not row[1].strip():
+        raise UserError(f"{place} has no file, or no caption; say rows like {WAYS}")
+    return row[1].strip()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from data.errors import UserError
@@ -24,6 +26,17 @@ from data.tars import LARGEST, Member, Samples, written
 ENDINGS = ("jpg", "jpeg", "png", "webp")
 TABLES = ("captions.jsonl", "metadata.jsonl")
 MOST_PIXELS = 2**26
+DAMAGED = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    SyntaxError,
+    EOFError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+)
 WAYS = 'a captions.jsonl with rows {"file": "a.jpg", "caption": "..."}, an a.txt beside a.jpg, or .tar files with both'
 
 
@@ -65,18 +78,21 @@ class CaptionedPictures:
         return len(self.entries)
 
     def __getitem__(self, index: int) -> CaptionedPicture:
-        entry = self.entries[index]
-        with self._telling_of(entry):
-            image = _square(_read(entry.picture), self.size)
-            return CaptionedPicture(image, _caption(entry.caption), entry.source)
+        return CaptionedPicture(self.image(index), self.caption(index), self.entries[index].source)
 
     @contextmanager
     def _telling_of(self, entry: _Entry) -> Iterator[None]:
         """UserError with the name of what cannot be read."""
         try:
             yield
-        except (OSError, ValueError, KeyError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UserError(f"{self.key}={self.path}: {entry.source} cannot be read ({error}); leave it out") from error
+        except (*DAMAGED, Image.DecompressionBombError) as error:
+            why = "it is no picture" if isinstance(error, UnidentifiedImageError) else error
+            raise UserError(f"{self.key}={self.path}: {entry.source} cannot be read ({why}); leave it out") from error
+
+    def image(self, index: int) -> UInt8[Tensor, "size size 3"]:
+        """Without the caption."""
+        with self._telling_of(self.entries[index]):
+            return _square(_read(self.entries[index].picture), self.size)
 
     def caption(self, index: int) -> str:
         """Without the picture."""
@@ -94,7 +110,7 @@ class CaptionedPictures:
         folder = Path(self.path)
         table = next((folder / name for name in TABLES if (folder / name).is_file()), None)
         if table is not None:
-            lines = enumerate(table.read_text(encoding="utf-8-sig").splitlines(), 1)
+            lines = enumerate(table.read_text(encoding="utf-8-sig").split("\n"), 1)
             return [self._row(folder, line, f"{table}, line {n}") for n, line in lines if line.strip()]
         files = sorted(file for file in folder.rglob("*") if file.suffix.lower().lstrip(".") in ENDINGS)
         return [_Entry(file, file.with_suffix(".txt")) for file in files if file.with_suffix(".txt").is_file()]
@@ -152,7 +168,7 @@ def read_cutout(file: Path, size: int) -> UInt8[Tensor, "size size 4"]:
 def _one_error() -> Iterator[None]:
     try:
         yield
-    except (SyntaxError, Image.DecompressionBombError) as error:
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
 
 
@@ -163,12 +179,12 @@ def _read(file: Path | Member) -> bytes:
 
 
 def _caption(found: str | Path | Member) -> str:
-    if isinstance(found, str):
-        return found.strip()
-    text = _read(found).decode("utf-8-sig")
-    caption = json.loads(text)["caption"] if found.name.endswith(".json") else text
-    if not isinstance(caption, str):
-        raise ValueError(f"{found.name} has no caption")
+    caption: object = found
+    if not isinstance(found, str):
+        text = _read(found).decode("utf-8-sig")
+        caption = json.loads(text)["caption"] if found.name.endswith(".json") else text
+    if not isinstance(caption, str) or not caption.strip():
+        raise ValueError("it has no caption")
     return caption.strip()
 
 
@@ -177,9 +193,14 @@ def _square(content: bytes, size: int, mode: Literal["RGB", "RGBA"] = "RGB") -> 
     with Image.open(io.BytesIO(content)) as image:
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"it is {image.width} x {image.height} pixels, more than {MOST_PIXELS}")
-        upright = ImageOps.exif_transpose(image)
+        upright = _eight_bits(ImageOps.exif_transpose(image))
         if upright.has_transparency_data and mode == "RGB":
             upright = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
         small = ImageOps.fit(upright.convert(mode), (size, size), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(small))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Pillow would cut off all of 16 bits that is above 255."""
+    return Image.fromarray((np.array(image) >> 8).astype(np.uint8)) if image.mode.startswith("I;16") else image

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from data.cameras import Cameras, join
 from data.captioned_assets import TRAIN
-from data.errors import UserError
 from data.ranges import Fraction, PositiveInt
-from data.shards import Shards, resized
+from data.rings import groups_around
+from data.shards import SeenObject, Shards, resized
 from data.toybox.captions import BACKDROP, SUFFIX
 from data.toybox.raycast import BACKGROUND
 
@@ -36,8 +36,8 @@ class ShardBatch:
 
 
 class ShardViews:
-    """Draws objects of one split of the shards in a folder, and `n_view` pictures of each: of more, such that are as
-    far apart as can be. size: in pixels, a divisor of theirs.
+    """Draws objects of one split of the shards in a folder, and `n_view` pictures of each: of more, one of the groups
+    that go around it. size: in pixels, a divisor of theirs.
 
     colorful: the share of the objects that stand before a random colour, which their captions mention.
     """
@@ -54,20 +54,19 @@ class ShardViews:
 
     def draw(self, n_objects: int, rng: torch.Generator) -> ShardBatch:
         index = torch.randint(len(self.shards), (n_objects,), generator=rng).tolist()
-        seen = [resized(self.shards.see(i, self._views(i, rng)), self.size) for i in index]
+        seen = [self._see(i, rng) for i in index]
         colorful = torch.rand(n_objects, generator=rng) < self.colorful
         background = torch.rand(n_objects, 3, generator=rng)
         background = torch.where(colorful[:, None], background, BACKGROUND).repeat_interleave(self.n_view, dim=0)
         images = over(torch.cat([one.images for one in seen]).float() / 255, background)
         return ShardBatch([one.captions for one in seen], colorful, images, join([one.cameras for one in seen]))
 
-    def _views(self, index: int, rng: torch.Generator) -> list[int]:
-        """Every k-th, from a random one of the first k."""
-        there = self.shards.n_views(index)
-        if there % self.n_view:
-            raise UserError(f"n_view={self.n_view}: the shards hold {there} views of an object; say a divisor of it")
-        apart = there // self.n_view
-        return list(range(int(torch.randint(apart, (1,), generator=rng)), there, apart))
+    def _see(self, index: int, rng: torch.Generator) -> SeenObject:
+        return resized(self.shards.see_chosen(index, lambda cameras: self._group(index, cameras, rng)), self.size)
+
+    def _group(self, index: int, cameras: Cameras, rng: torch.Generator) -> list[int]:
+        groups = groups_around(cameras, self.n_view, self.shards.place(index))
+        return groups[int(torch.randint(len(groups), (1,), generator=rng))]
 
 
 def over(views: Float[Tensor, "b h w 4"], background: Float[Tensor, "b 3"]) -> Float[Tensor, "b h w 3"]:

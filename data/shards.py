@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,8 +71,7 @@ class Shards:
 
     def __init__(self, path: str, split: str = TRAIN, key: str = "path") -> None:
         self.path, self.split, self.key = path, split, key
-        places = (Path(path), Path(path, "shards"), *sorted(Path(path).glob("*/shards")))
-        files = [file for place in places for file in sorted(place.glob(f"{split}-*.tar"))]
+        files = shard_files(path, split)
         if not files:
             raise UserError(
                 f"{key}={path} holds no {split}-*.tar: say the folder that experiment=render_assets has written"
@@ -90,6 +89,10 @@ class Shards:
     def name(self, index: int) -> str:
         return self.samples.names[index]
 
+    def place(self, index: int) -> str:
+        """Where an object lies, for a message."""
+        return f"{self.name(index)} in {self.samples.tar(index)}"
+
     def n_views(self, index: int) -> int:
         return len(self.samples.endings(index)) - 1
 
@@ -104,10 +107,16 @@ class Shards:
 
     def see(self, index: int, views: Sequence[int]) -> SeenObject:
         """Only some views of an object."""
+        return self.see_chosen(index, lambda cameras: views)
+
+    def see_chosen(self, index: int, choose: Callable[[Cameras], Sequence[int]]) -> SeenObject:
+        """Only those that are chosen among the cameras of all."""
         parts = self.samples[index]
         with self._telling_of(index):
             details = self._details(index)
-            cameras = _cameras(details)[torch.tensor(list(views), dtype=torch.long)]
+            cameras = _cameras(details)
+            views = choose(cameras)
+            cameras = cameras[torch.tensor(list(views), dtype=torch.long)]
             images = torch.stack([_picture(parts[f"{view}.png"], cameras) for view in views])
             described = details["captions"], details["split"], details["source"], details["licence"]
         return SeenObject(self.name(index), images, cameras, *described)
@@ -124,8 +133,15 @@ class Shards:
         try:
             yield
         except (KeyError, ValueError, TypeError, IndexError, OSError, Image.DecompressionBombError) as error:
-            place = f"{self.name(index)} in {self.samples.tar(index)}"
-            raise UserError(f"{self.key}={self.path}: {place} is damaged ({error!r}); render it again") from error
+            raise UserError(
+                f"{self.key}={self.path}: {self.place(index)} is damaged ({error!r}); render it again"
+            ) from error
+
+
+def shard_files(path: str, split: str) -> list[Path]:
+    """Where Shards would look; none if there are none of the split."""
+    places = (Path(path), Path(path, "shards"), *sorted(Path(path).glob("*/shards")))
+    return [file for place in places for file in sorted(place.glob(f"{split}-*.tar"))]
 
 
 def _cameras(details: dict) -> Cameras:

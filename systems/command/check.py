@@ -30,6 +30,7 @@ from systems.command.prompt_file import name_prompts
 from systems.command.run_folder import FinishedError, RunFolder
 from systems.command.schema import Value
 from systems.command.starting import take_over
+from systems.command.unresolved import unresolved
 from systems.command.words import check_words
 
 CHECKED = ("folder", "job")  # the two nodes that launch.py instantiates
@@ -167,7 +168,7 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
     try:
         resolved = cast(dict[str, Value], OmegaConf.to_container(config, resolve=True))
     except OmegaConfBaseException as error:
-        raise UserError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}") from None
+        raise UserError(unresolved(error, EXAMPLES)) from None
     walk = Walk(raw)
     for name in CHECKED:
         walk.check(resolved[name], raw[name], name)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from data.cameras import Cameras
 from data.captioned_assets import HELDOUT, TRAIN
 from data.errors import UserError
 from data.ranges import PositiveInt, Seed
+from data.rings import groups_around
 from data.shard_views import over
-from data.shards import SeenObject, Shards, resized
+from data.shards import SeenObject, Shards, resized, shard_files
 from data.toybox.raycast import BACKGROUND
 from guidance.prior import TextPrior
 from guidance.prompts import PromptProcessor
@@ -50,7 +52,8 @@ class Compared:
 class CompareAssets:
     """Samples four views of a caption, from the cameras of four true ones.
 
-    captions: each one of an object in the shards; null: of `n_objects` of either split, such that the prior knows.
+    captions: each one of an object in the shards; null: of `n_objects` of each split that there is, such that the prior
+    knows.
     """
 
     def __init__(
@@ -65,8 +68,12 @@ class CompareAssets:
     ) -> None:
         self.prior, self.sampler, self.seed, self.cache_dir = prior, sampler, seed, cache_dir
         self.device = prior.alphas_cumprod.device
-        self.shards = {split: Shards(shards, split, key="shards") for split in SPLITS}
-        self.chosen = [self._find(text) for text in captions] if captions else self._choose(n_objects)
+        self.shards = open_splits(shards)
+        self.chosen = (
+            [self._find(text) for text in captions]
+            if captions
+            else choose_objects(self.shards, n_objects, prior.vocabulary)
+        )
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
         compared = self.compare()
@@ -93,7 +100,7 @@ class CompareAssets:
         return [self._one(*chosen, step_generator(self.seed, i)) for i, chosen in enumerate(self.chosen)]
 
     def _one(self, caption: str, split: str, index: int, rng: torch.Generator) -> Compared:
-        truth = resized(self.shards[split].see(index, self._views(split, index)), self.prior.image_size)
+        truth = self._truth(split, index)
         rgba = truth.images.float() / 255
         true_rgb, true_opacity = over(rgba, torch.full((VIEWS, 3), BACKGROUND)), rgba[..., 3:]
         images = self._sample(caption, truth, rng)
@@ -107,12 +114,11 @@ class CompareAssets:
         embeddings = PromptProcessor(caption, cache_dir=self.cache_dir)(self.prior)
         return self.sampler(self.prior, embeddings.at(truth.cameras.to(self.device)), rng).cpu()
 
-    def _views(self, split: str, index: int) -> list[int]:
-        """Four, evenly apart, from the one that is nearest to the front."""
-        there = self.shards[split].n_views(index)
-        azimuth = self.shards[split].cameras(index).azimuth
-        front = int(torch.cos(azimuth).argmax())
-        return [(front + view * there // VIEWS) % there for view in range(VIEWS)]
+    def _truth(self, split: str, index: int) -> SeenObject:
+        """Four views, evenly apart, from the one that is nearest to the front."""
+        shards = self.shards[split]
+        seen = shards.see_chosen(index, lambda cameras: from_the_front(cameras, shards.place(index)))
+        return resized(seen, self.prior.image_size)
 
     def _find(self, caption: str) -> tuple[str, str, int]:
         said = {
@@ -126,21 +132,37 @@ class CompareAssets:
             raise UserError(f'job.captions: no object of the shards is "{caption}"; these are nearest: {near}')
         return said[caption]
 
-    def _choose(self, n_objects: int) -> list[tuple[str, str, int]]:
-        """Objects from the whole list, each with the first of its captions of which the prior knows all words."""
-        chosen = []
-        for split, shards in self.shards.items():
-            once = {shards.name(index): index for index in range(len(shards))}  # several runs may have rendered it
-            known = [(text, split, i) for i in once.values() for text in self._known(shards.captions(i))[:1]]
-            count = min(n_objects, len(known))
-            chosen += [known[i * len(known) // count] for i in range(count)]
-        if not chosen:
-            raise UserError("the prior knows the words of no caption of the shards: say one that was trained on them")
-        return chosen
 
-    def _known(self, captions: Sequence[str]) -> list[str]:
-        vocabulary = self.prior.vocabulary
-        return [text for text in captions if vocabulary is None or not unknown_words(text, vocabulary)]
+def open_splits(path: str) -> dict[str, Shards]:
+    """Of the two those that there are: nothing need be held out."""
+    there = [split for split in SPLITS if shard_files(path, split)]
+    return {split: Shards(path, split, key="shards") for split in there or [TRAIN]}
+
+
+def choose_objects(
+    splits: Mapping[str, Shards], n_objects: int, vocabulary: Sequence[str] | None
+) -> list[tuple[str, str, int]]:
+    """Objects from the whole list, each with the first of its captions of which all words are in the vocabulary."""
+    chosen = []
+    for split, shards in splits.items():
+        once = {shards.name(index): index for index in range(len(shards))}  # several runs may have rendered it
+        known = [(text, split, i) for i in once.values() for text in _known(shards.captions(i), vocabulary)[:1]]
+        count = min(n_objects, len(known))
+        chosen += [known[i * len(known) // count] for i in range(count)]
+    if not chosen:
+        raise UserError("the prior knows the words of no caption of the shards: say one that was trained on them")
+    return chosen
+
+
+def _known(captions: Sequence[str], vocabulary: Sequence[str] | None) -> list[str]:
+    return [text for text in captions if vocabulary is None or not unknown_words(text, tuple(vocabulary))]
+
+
+def from_the_front(cameras: Cameras, place: str) -> list[int]:
+    facing = torch.cos(cameras.azimuth)
+    group = max(groups_around(cameras, VIEWS, place), key=lambda group: float(facing[group].max()))
+    first = int(facing[group].argmax())
+    return [*group[first:], *group[:first]]
 
 
 def mean_scores(compared: Sequence[Compared]) -> dict[str, dict[str, float]]:

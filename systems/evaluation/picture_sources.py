@@ -118,4 +118,4 @@ class FromFolder:
             raise UserError(
                 f"metric.reference.path={self.pictures.path} holds {len(chosen)} pictures; a set has 3 or more"
             )
-        return Drawn(torch.stack([self.pictures[i].image for i in chosen])[:, None])
+        return Drawn(torch.stack([self.pictures.image(i) for i in chosen])[:, None])

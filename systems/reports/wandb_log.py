@@ -5,10 +5,10 @@ from __future__ import annotations
 import netrc
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.loggers import Logger, WandbLogger
 
 from systems.command.run_folder import RunFolder
 from systems.reports.tables import Table
@@ -46,6 +46,13 @@ class WandbLog(WandbLogger):
     def finalize(self, status: str) -> None:
         super().finalize(status)
         self.experiment.finish()
+
+
+def send_picture(loggers: Sequence[Logger], name: str, picture: Path, step: int) -> None:
+    """While a run goes on, to W&B if that listens."""
+    for logger in loggers:
+        if isinstance(logger, WandbLog):
+            logger.log_image(name, [str(picture)], step)
 
 
 def _run_id(file: Path) -> str:

@@ -4,6 +4,7 @@ stays light."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numba
@@ -12,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from data.errors import UserError
 from data.views import ViewBatch, Views
 from guidance.tokenizer import Tokenizer
 from systems.rng import step_generator
@@ -41,7 +43,7 @@ def drawn_ahead(draw: Callable[[int], T], steps: range, workers: int) -> Iterato
 
     `draw` must be picklable and depend on the step alone.
     """
-    return iter(_loader(draw, _Asked(steps), workers, stay=False))
+    return map(_or_raise, iter(_loader(draw, _Asked(steps), workers, stay=False)))
 
 
 class OnDemand(Generic[T]):
@@ -56,10 +58,23 @@ class OnDemand(Generic[T]):
 
     def __call__(self, index: Sequence[int]) -> list[T]:
         self._asked.index = index
-        return list(self._loader)
+        return [_or_raise(drawn) for drawn in list(self._loader)]
 
 
-def _loader(draw: Callable[[int], T], asked: Sampler[int], workers: int, stay: bool) -> DataLoader[T]:
+@dataclass(frozen=True)
+class _Wrong:
+    """A UserError on its way here: as an exception it would arrive as the text of a traceback."""
+
+    said: str
+
+
+def _or_raise(drawn: T | _Wrong) -> T:
+    if isinstance(drawn, _Wrong):
+        raise UserError(drawn.said)
+    return drawn
+
+
+def _loader(draw: Callable[[int], T], asked: Sampler[int], workers: int, stay: bool) -> DataLoader[T | _Wrong]:
     return DataLoader(
         _Draws(draw),
         batch_size=None,
@@ -78,8 +93,11 @@ class _Draws(Dataset, Generic[T]):
     def __init__(self, draw: Callable[[int], T]) -> None:
         self.draw = draw
 
-    def __getitem__(self, index: int) -> T:
-        return self.draw(index)
+    def __getitem__(self, index: int) -> T | _Wrong:
+        try:
+            return self.draw(index)
+        except UserError as error:
+            return _Wrong(str(error))
 
 
 class _Asked(Sampler[int]):

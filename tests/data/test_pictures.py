@@ -5,12 +5,13 @@ import json
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from data.errors import UserError
-from data.pictures import CaptionedPictures
+from data.pictures import CaptionedPictures, read_picture
 
 
 def flag(width: int = 24, height: int = 8) -> Image.Image:
@@ -55,6 +56,25 @@ def test_tars_in_the_layout_of_laion_are_read(tmp_path: Path) -> None:
     assert pictures[0].image.shape == (4, 4, 3) and pictures[0].image[2, 2].tolist()[0] > 250
     assert pictures[2].source.endswith("00001.tar:dir/c.png")
     assert len(CaptionedPictures(str(tmp_path / "00001.tar"))) == 1
+
+
+@pytest.mark.parametrize("table", ['["a flag"]', '{"caption": null}', '{"caption": " "}', '{"text": "a"}', "3"])
+def test_a_picture_without_a_caption_is_told(table: str, tmp_path: Path) -> None:
+    path = laion(tmp_path / "0.tar", {"a.png": encoded(flag()), "a.json": table.encode()})
+    with pytest.raises(UserError, match=r"0.tar:a.png cannot be read \(.*\); leave it out"):
+        CaptionedPictures(str(path))[0]
+
+
+def test_sixteen_bits_are_as_bright_as_eight(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 0x8040, np.uint16)).save(tmp_path / "a.png")
+    assert (read_picture(tmp_path / "a.png", 4) == 0x80).all()
+
+
+def test_odd_blanks_end_no_row(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(flag()))
+    row = json.dumps({"file": "a.png", "caption": "a\u2028flag"}, ensure_ascii=False)
+    (tmp_path / "captions.jsonl").write_text(row, encoding="utf-8")
+    assert CaptionedPictures(str(tmp_path)).caption(0) == "a\u2028flag"
 
 
 def test_the_middle_square_is_kept(tmp_path: Path) -> None:

@@ -160,8 +160,16 @@ def test_of_more_views_those_are_drawn_that_are_evenly_apart(tmp_path: Path, rng
         torch.testing.assert_close(cameras.azimuth.diff(), torch.full((3,), torch.pi / 2))
         starts.add(round(float(cameras.azimuth[0]), 4))
     assert len(starts) == 3
-    with pytest.raises(UserError, match="n_view=5: the shards hold 12 views"):
+    with pytest.raises(UserError, match=r"n_view=5: of the 12 views of fox in .*-00000.tar no 5 are evenly apart"):
         ShardViews(path, n_view=5, size=8).draw(1, rng)
+
+
+def test_views_of_several_rings_are_never_mixed(tmp_path: Path, rng: torch.Generator) -> None:
+    fox = seen("fox", rng, n_view=12)
+    views = ShardViews(shard(tmp_path, [replace(fox, cameras=FourViews(size=8).draw(12, rng))]), size=8)
+    for cameras in (views.draw(1, rng).cameras for _ in range(10)):
+        torch.testing.assert_close(cameras.azimuth.diff(), torch.full((3,), torch.pi / 2))
+        assert cameras.elevation.unique().numel() == 1
 
 
 def test_draws_depend_on_the_generator_alone(tmp_path: Path, rng: torch.Generator) -> None:

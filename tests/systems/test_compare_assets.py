@@ -39,7 +39,7 @@ def test_samples_stand_beside_the_renders_from_the_same_cameras(red_prior, shard
         ("heldout", "a fox"), ("train", "a ant"), ("train", "a bee"), ("train", "a doe"),
     ]  # fmt: skip
     _, split, index = job.chosen[0]
-    truth = job.shards[split].see(index, job._views(split, index))
+    truth = job._truth(split, index)
     assert torch.cos(truth.cameras.azimuth[0]) >= math.cos(math.pi / 8) - 1e-4
     torch.testing.assert_close(torch.cos(truth.cameras.azimuth.diff()), torch.zeros(3), atol=1e-5, rtol=0)
     rgba = truth.images.float() / 255
@@ -67,8 +67,27 @@ def test_captions_with_words_that_the_prior_has_not_learned_are_not_chosen(red_p
         CompareAssets(red_prior, DDIM(steps=2), shards)
 
 
+def test_nothing_need_be_held_out(red_prior, shards: str) -> None:
+    Path(shards, "heldout-00000.tar").unlink()
+    job = CompareAssets(red_prior, DDIM(steps=2), shards, n_objects=2)
+    assert [caption for caption, _, _ in job.chosen] == ["a ant", "a cow"]
+    Path(shards, "train-00000.tar").unlink()
+    with pytest.raises(UserError, match=r"shards=.* holds no train-\*.tar"):
+        CompareAssets(red_prior, DDIM(steps=2), shards)
+
+
 def test_both_experiments_ask_for_the_shards(run: Run, shards: str) -> None:
     for experiment in ("compare_assets", "train_prior_assets"):
         assert "shards is missing: say shards=FOLDER, one that" in run.error(f"experiment={experiment}")
         run.accepts(f"experiment={experiment}", f"shards={shards}")
     run.accepts("experiment=train_prior_assets", f"shards={shards}", "system.views.shares.toys=0.3")
+
+
+def test_shards_may_be_all_that_is_trained_on(run: Run, shards: str) -> None:
+    run.accepts("experiment=train_prior_assets", f"shards={shards}", "system/views=assets")
+    mvdream = ("experiment=train_mvdream", "prior=any", "prior.path=assets/mini")
+    for choice, key in (("assets", "system.views.path"), ("toys_and_assets", "system.views.parts.assets.path")):
+        wrong = run.error(*mvdream, f"system/views={choice}")
+        assert f"{key} is missing: it would be shards" in wrong
+        assert f"; say {key}=FOLDER, one that experiment=render_assets has written" in wrong
+        run.accepts(*mvdream, f"system/views={choice}", f"{key}={shards}")

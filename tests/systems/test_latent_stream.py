@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from data.cameras import condition
+from data.errors import UserError
 from data.samplers import FourViews
 from data.shard_views import ShardViews
 from data.toy_views import ToyViews
@@ -78,12 +81,32 @@ def test_the_first_so_many_can_be_asked_for(views: Views, autoencoder: Autoencod
     assert len(few.latents.unique(dim=0)) == 4
 
 
+def test_the_full_size_command_leaves_no_object_and_no_side_out(
+    autoencoder: Autoencoder, tmp_path: Path, rng: torch.Generator
+) -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs" / "data.md"
+    (n_objects,) = map(int, re.findall(r"system/source=streamed system.n_objects=(\d+)", docs.read_text()))
+    groups = 350_000 * 32 // 4
+    assert math.exp(-n_objects / groups) < 1e-9  # the share that so many draws with replacement leave out
+    path = shard(tmp_path, [seen("fox", rng, n_view=12, size=16)])
+    drawn = stream(ShardViews(path, size=16), autoencoder, n_objects).draw_objects(30, number(0))
+    assert len(drawn.azimuth[::4].mul(1000).round().unique()) == 3
+
+
 def test_other_processes_draw_the_same(autoencoder: Autoencoder, tmp_path: Path, rng: torch.Generator) -> None:
     """Slow, because a process has to start."""
     path = shard(tmp_path, [seen(key, rng, size=16) for key in ("fox", "boat", "tree")])
     here, there = (stream(ShardViews(path, size=16), autoencoder, 6, workers) for workers in (0, 1))
     for seed in range(2):
         assert_same(here.draw_objects(3, number(seed)), there.draw_objects(3, number(seed)))
+    tar = tmp_path / "train-00000.tar"
+    tar.write_bytes(tar.read_bytes().replace(b"IDAT", b"XXXX"))
+    told = []
+    for source in (here, there):
+        with pytest.raises(UserError) as wrong:
+            source.draw_objects(1, number(0))
+        told.append(str(wrong.value).partition(" is damaged")[0])
+    assert told[0] == told[1] and told[0].startswith("shards=")
 
 
 def test_it_takes_the_place_of_a_cache(views: Views, autoencoder: Autoencoder) -> None:

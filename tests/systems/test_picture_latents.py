@@ -112,6 +112,56 @@ def test_captions_of_which_most_words_are_unknown_are_refused(
         CachedPictures(folder, str(tmp_path / "c.pt"), 16)(autoencoder, new_tokenizer())
 
 
+def spoil(folder: str, *colors: str) -> None:
+    for color in colors:
+        Path(folder, f"{color}.png").write_bytes(Path(folder, f"{color}.png").read_bytes()[:40])
+
+
+def test_in_the_place_of_a_bad_picture_stands_another_always_the_same(
+    folder: str, autoencoder: Autoencoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoil(folder, "red", "blue")
+    Path(folder, "green.txt").write_text(" ")
+    stream, again = (StreamedPictures(folder, 16)(autoencoder, new_tokenizer()) for _ in range(2))
+    for seed in range(4):
+        whole = stream.draw(8, number(seed))
+        assert_same(whole, again.draw(8, number(seed)))
+        assert torch.equal(whole.ids[6:], again.draw(8, number(seed), slice(6, 8)).ids[6:])
+    said = {new_tokenizer().words[int(ids[2]) - 4] for ids in whole.ids}
+    assert said <= {"white", "black", "yellow"}
+    named = [record.getMessage() for record in caplog.records]
+    assert [sum(f"{color}.png cannot be read" in line for line in named) for color in COLORS] == [2, 2, 2, 0, 0, 0]
+
+
+def test_bad_pictures_and_captions_are_left_out_of_a_cache(
+    folder: str, autoencoder: Autoencoder, tmp_path: Path
+) -> None:
+    spoil(folder, "black", "yellow")  # the first and the last by name
+    Path(folder, "green.txt").write_bytes(b"\xff")
+    words = new_tokenizer()
+    make = lambda: CachedPictures(folder, str(tmp_path / "c.pt"), 16)(autoencoder, words)
+    for cache in (make(), make()):
+        assert [words.words[int(ids[2]) - 4] for ids in cache.ids] == ["blue", "red", "white"]
+        for latents, color in zip(cache.latents, ("blue", "red", "white"), strict=True):
+            image = torch.tensor(Image.new("RGB", (1, 1), color).getpixel((0, 0))) / 255
+            expected = autoencoder.encode(image.expand(1, 16, 16, 3))[0]
+            torch.testing.assert_close(latents.float(), expected, atol=0.02, rtol=0.02)
+
+
+def test_pictures_of_which_nearly_all_are_bad_are_refused(
+    folder: str, autoencoder: Autoencoder, tmp_path: Path
+) -> None:
+    spoil(folder, *COLORS)
+    with pytest.raises(UserError, match=r"black.png cannot be read .* that is so with 6 of 6 pictures"):
+        CachedPictures(folder, str(tmp_path / "c.pt"), 16)(autoencoder, new_tokenizer())
+    with pytest.raises(UserError, match=r"cannot be read .* that is so with 32 of 32 pictures"):
+        StreamedPictures(folder, 16)(autoencoder, new_tokenizer()).draw(1, number(0))
+    for color in COLORS:
+        Path(folder, f"{color}.txt").write_text("")
+    with pytest.raises(UserError, match=r"has no caption\).* that is so with 6 of 6 pictures"):
+        StreamedPictures(folder, 16)(autoencoder, new_tokenizer())
+
+
 def test_objects_stay_what_they_are_beside_pictures(folder: str, autoencoder: Autoencoder) -> None:
     objects = LatentCache(
         torch.ones(3, 4, 4, 4, 4), torch.ones(3, 4, 16), torch.ones(3, 4), torch.zeros(3, 1, 24, dtype=torch.long)

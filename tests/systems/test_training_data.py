@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,13 +61,40 @@ def test_what_side_a_picture_shows_cannot_be_said(autoencoder, pictures, tmp_pat
         make(autoencoder, pictures, tmp_path, mixture=Mixture(said=0.5))
 
 
+def dogs(folder: Path, rng: torch.Generator, **colors: str) -> str:
+    """Of each split one."""
+    for split, color in colors.items():
+        shard(folder, [replace(seen(color, rng, size=64, split=split), captions=[f"a {color} dog"])], split)
+    return str(folder)
+
+
 def test_grids_of_real_objects_are_drawn_while_it_trains(autoencoder, tmp_path: Path, rng, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)  # where a trainer writes that was told no folder
-    for split, color in (("train", "red"), ("heldout", "blue")):
-        thing = seen(color, rng, size=64, split=split)
-        thing.captions[:] = [f"a {color} dog"]
-        shard(tmp_path, [thing], split)
+    sent: list[tuple[str, Path, int]] = []
+    monkeypatch.setattr("systems.training.asset_grid.send_picture", lambda loggers, *what: sent.append(what))
+    path = dogs(tmp_path, rng, train="red", heldout="blue")
     system = tiny_system(autoencoder, ToyViews(FourViews(size=64)), tmp_path, source=LatentStream)
-    trainer = fit(system, max_steps=1, callbacks=[AssetGrid(str(tmp_path), every=1, sampler=DDIM(steps=2))])
-    assert (tmp_path / "images" / "000001.png").exists()
+    trainer = fit(system, max_steps=3, callbacks=[AssetGrid(path, every=2, sampler=DDIM(steps=2))])
+    pictures = [tmp_path / "images" / f"{step:06d}.png" for step in (2, 3)]
+    assert sent == [("samples", pictures[0], 1), ("samples", pictures[1], 2)] and all(p.exists() for p in pictures)
     assert {"heldout/mean_psnr", "train/mean_psnr"} <= set(trainer.callback_metrics)
+
+
+def test_grids_need_nothing_that_is_held_out(autoencoder, tmp_path: Path, rng, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = dogs(tmp_path, rng, train="red")
+    system = tiny_system(autoencoder, ToyViews(FourViews(size=64)), tmp_path, source=LatentStream)
+    trainer = fit(system, max_steps=1, callbacks=[AssetGrid(path, every=1, sampler=DDIM(steps=2))])
+    assert [name for name in trainer.callback_metrics if name.endswith("mean_psnr")] == ["train/mean_psnr"]
+
+
+@pytest.mark.parametrize(("color", "message"), [(None, "holds no train"), ("lilac", "knows the words of no caption")])
+def test_grids_that_cannot_be_drawn_are_told_before_the_first_step(
+    color: str | None, message: str, autoencoder, tmp_path: Path, rng, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = dogs(tmp_path, rng, **({"train": color} if color else {}))
+    system = tiny_system(autoencoder, ToyViews(FourViews(size=64)), tmp_path, source=LatentStream)
+    with pytest.raises(UserError, match=message):
+        fit(system, callbacks=[AssetGrid(path, every=4, sampler=DDIM(steps=2))])
+    assert system.global_step == 0
