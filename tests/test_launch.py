@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 import launch
 from data.errors import UserError
-from systems.command.check import tidy
+from systems.command.command_line import tidy
 from tests.conftest import Run
 
 ROOT = Path(launch.__file__).parent

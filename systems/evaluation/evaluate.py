@@ -15,6 +15,7 @@ import torch
 
 from data.errors import FailedError, UserError
 from data.ranges import Seed
+from systems.command.asked_runs import told_to
 from systems.command.overrides import quoted
 from systems.command.prompt_list import prompt_list
 from systems.command.run_folder import RunFolder
@@ -95,11 +96,11 @@ class Evaluate:
         missing = [run for run in own if not run.is_finished]
         said = list(dict.fromkeys(quoted(run.prompt) for run in missing))
         seeds = sorted({run.seed for run in missing})
-        place = [f"output={self.output}", f"name={self.name}/{setting}"]
         words = ["--multirun", f"prompt={','.join(said)}", f"seed={','.join(map(str, seeds))}"]
+        told = told_to(setting, self.settings[setting], self.common, self.output, self.name)
         waiting = lambda: sum(not run.is_finished for run in own)
         log_file = Path(self.output, self.name, f"{setting}{self.part}.log")
-        return Batch(setting, [*words, *place, *self.common, *self.settings[setting]], waiting, log_file)
+        return Batch(setting, [*words, *told], waiting, log_file)
 
     def report(self, folder: RunFolder, found: Mapping[Run, Values]) -> None:
         summary = f"{len(found)} of {len(self.runs)} runs are finished"

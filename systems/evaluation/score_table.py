@@ -12,7 +12,9 @@ import imageio.v3 as iio
 import torch
 
 from data.errors import FailedError
+from data.ranges import Seed
 from metrics.intervals import Interval
+from systems.command.asked_runs import named, told_to
 from systems.command.run_folder import RunFolder
 from systems.evaluation.sweep import Batch, make_missing
 from systems.reports.gallery import Shown, write_gallery
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 
 class ScoreTable:
     """rows: by name, the overrides of a run that scores pictures; common: those that all have. output, name: the runs
-    stand in <output>/<name>/<row>/, and those that are finished there are not made again.
+    stand in <output>/<name>/<row>/, and those that are finished there are not made again. seed: of all rows.
     run_missing: false makes the table only.
     """
 
@@ -36,16 +38,18 @@ class ScoreTable:
         output: str,
         name: str,
         common: Sequence[str] = (),
+        seed: Seed = 0,
         run_missing: bool = True,
         logger: WandbLog | Literal[False] = False,
     ) -> None:
         self.rows, self.common, self.run_missing, self.logger = rows, common, run_missing, logger
-        self.output, self.name = output, name
+        self.output, self.name, self.seed = output, name, seed
+        self.folders = {row: RunFolder(output, f"{name}/{row}", row, seed) for row in rows}
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
         if self.run_missing:
             make_missing([self.batch(row) for row in self.rows], folder)
-        found = {row: file.parent for row in self.rows if (file := self.finished(row))}
+        found = {row: made.path for row, made in self.folders.items() if made.metrics.exists()}
         if not found:
             raise FailedError(f"there is no finished run in {self.output}/{self.name}: the logs there say why")
         table = table_of({row: json.loads((place / "metrics.json").read_text()) for row, place in found.items()})
@@ -61,13 +65,10 @@ class ScoreTable:
             write_whole(folder.metrics, metrics)
 
     def batch(self, row: str) -> Batch:
-        place = [f"output={self.output}", f"name={self.name}/{row}"]
-        waiting = lambda: int(self.finished(row) is None)
+        told = told_to(row, self.rows[row], self.common, self.output, self.name)
+        waiting = lambda: int(not self.folders[row].metrics.exists())
         log_file = Path(self.output, self.name, f"{row}.log")
-        return Batch(row, [*self.rows[row], *self.common, *place], waiting, log_file)
-
-    def finished(self, row: str) -> Path | None:
-        return next(Path(self.output, self.name, row).glob("*/metrics.json"), None)
+        return Batch(row, [*named(row, self.seed), *told], waiting, log_file)
 
 
 def table_of(scores: Mapping[str, Mapping[str, float]]) -> Table:
