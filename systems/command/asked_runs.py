@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
-from systems.command.overrides import quoted
+from data.errors import UserError
+from systems.command.overrides import key_of, parse, quoted
 from systems.command.prompt_list import prompt_list
 from systems.command.run_folder import RunFolder
+
+# What a command line says of the table itself; all else it says of the runs
+OF_THE_TABLE = {"experiment", "evaluation", "job", "name", "output", "prompt", "seed", "folder", "resume", "hydra"}
 
 
 @dataclass(frozen=True)
@@ -23,13 +28,15 @@ class AskedRun:
 
 def asked_runs(job: DictConfig) -> list[AskedRun]:
     """Of a job that makes a table; none of any other."""
-    told = lambda row, own: told_to(row, own, job.common, job.output, job.name)
+    handed = handed_on(job.get("said", ()), job.get("own_keys", ()))
+    told = lambda row, own: told_to(row, own, job.common, handed, job.output, job.name)
     place = lambda row, prompt, seed: RunFolder(job.output, f"{job.name}/{row}", prompt, seed)
     if "settings" in job:
+        check_seed(job.said)
         return [
             AskedRun(row, place(row, prompt, seed), (f"prompt={quoted(prompt)}", f"seed={seed}", *told(row, own)))
             for row, own in job.settings.items()
-            for prompt in prompt_list(None, job.prompts, job.file)
+            for prompt in prompt_list(job.prompt, job.prompts, job.file, job.default_file)
             for seed in job.seeds
         ]
     if "rows" in job:
@@ -40,9 +47,28 @@ def asked_runs(job: DictConfig) -> list[AskedRun]:
     return []
 
 
-def told_to(row: str, own: Sequence[str], common: Sequence[str], output: str, name: str) -> list[str]:
-    """All runs of a row."""
-    return [f"output={output}", f"name={name}/{row}", *common, *own]
+def check_seed(said: Sequence[str]) -> None:
+    for text in said:
+        if key_of(parse(text)) == "seed":
+            raise UserError(f"{text}: an evaluation has several, say job.seeds=[{text.removeprefix('seed=')}]")
+
+
+def handed_on(said: Sequence[str], own_keys: Sequence[str] = ()) -> list[str]:
+    """Of the command line that asks for a table, what all of its runs are told."""
+    first = lambda text: re.split(r"[./@]", key_of(parse(text)))[0]
+    return [text for text in said if first(text) not in OF_THE_TABLE | set(own_keys)]
+
+
+def told_to(
+    row: str, own: Sequence[str], common: Sequence[str], handed: Sequence[str], output: str, name: str
+) -> list[str]:
+    """All runs of a row; UserError if the command line and the row contradict each other."""
+    fixed = {key_of(parse(text)): text for text in (*common, *own)}
+    for text in handed:
+        if (other := fixed.get(key_of(parse(text)), text)) != text:
+            raise UserError(f"{text}: the runs of {row} are told {other}; leave out one of the two")
+    rest = [text for text in handed if text not in fixed.values()]
+    return [f"output={output}", f"name={name}/{row}", *common, *own, *rest]
 
 
 def named(row: str, seed: int) -> list[str]:

@@ -11,9 +11,13 @@ from systems.command.run_folder import slug
 WAYS = 'prompt="a red dog wearing a blue hat", job.prompts="[a red dog,a green car]", or job.file=prompts.txt'
 
 
-def prompt_list(prompt: str | None, prompts: Sequence[str] | None, file: str | None) -> list[str]:
+def prompt_list(
+    prompt: str | None, prompts: Sequence[str] | None, file: str | None, default_file: str | None = None
+) -> list[str]:
     """Each prompt once, in order."""
     given = [one for one in (prompt, prompts, file) if one is not None]
+    if not given and default_file is not None:
+        return list(dict.fromkeys(read_prompts(default_file, "evaluation.file")))
     if not given:
         raise UserError(f"prompt is missing: say {WAYS}")
     if len(given) > 1:

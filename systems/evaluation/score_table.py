@@ -14,7 +14,7 @@ import torch
 from data.errors import FailedError
 from data.ranges import Seed
 from metrics.intervals import Interval
-from systems.command.asked_runs import named, told_to
+from systems.command.asked_runs import handed_on, named, told_to
 from systems.command.run_folder import RunFolder
 from systems.evaluation.sweep import Batch, make_missing
 from systems.reports.gallery import Shown, write_gallery
@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 
 class ScoreTable:
-    """rows: by name, the overrides of a run that scores pictures; common: those that all have. output, name: the runs
+    """rows: by name, the overrides of a run that scores pictures; common: those that all have; said: those of this
+    command, of which the runs are told what is not about the table, nor one of its own_keys. output, name: the runs
     stand in <output>/<name>/<row>/, and those that are finished there are not made again. seed: of all rows.
     run_missing: false makes the table only.
     """
@@ -38,11 +39,14 @@ class ScoreTable:
         output: str,
         name: str,
         common: Sequence[str] = (),
+        said: Sequence[str] = (),
+        own_keys: Sequence[str] = (),
         seed: Seed = 0,
         run_missing: bool = True,
         logger: WandbLog | Literal[False] = False,
     ) -> None:
         self.rows, self.common, self.run_missing, self.logger = rows, common, run_missing, logger
+        self.handed = handed_on(said, own_keys)
         self.output, self.name, self.seed = output, name, seed
         self.folders = {row: RunFolder(output, f"{name}/{row}", row, seed) for row in rows}
 
@@ -65,7 +69,7 @@ class ScoreTable:
             write_whole(folder.metrics, metrics)
 
     def batch(self, row: str) -> Batch:
-        told = told_to(row, self.rows[row], self.common, self.output, self.name)
+        told = told_to(row, self.rows[row], self.common, self.handed, self.output, self.name)
         waiting = lambda: int(not self.folders[row].metrics.exists())
         log_file = Path(self.output, self.name, f"{row}.log")
         return Batch(row, [*named(row, self.seed), *told], waiting, log_file)

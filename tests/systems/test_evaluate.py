@@ -55,10 +55,11 @@ def go(made: tuple[Evaluate | ScoreTable, RunFolder]) -> RunFolder:
 
 
 def test_each_setting_is_one_sweep_over_prompts_and_seeds(job: Job, tmp_path: Path) -> None:
-    go(job(common=["high"]))
+    go(job(common=["quality=high"], said=["experiment=evaluate", "prior.path=mine", "job.shard=0/2"]))
     asked = (tmp_path / "asked.txt").read_text().splitlines()
     assert asked == [
-        f'--multirun prompt="a red dog","a horse, of gold" seed=0,1 output={tmp_path} name=test/{name} high {said}'
+        f'--multirun prompt="a red dog","a horse, of gold" seed=0,1 output={tmp_path} name=test/{name} '
+        f"quality=high {said} prior.path=mine"
         for name, (said,) in SETTINGS.items()
     ]
 
