@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hydra import initialize_config_dir
 
@@ -11,6 +13,8 @@ from systems.command.asked_runs import AskedRun, asked_runs, told_to
 from systems.command.check import compose_checked
 from systems.command.overrides import parse
 from tests.conftest import Run
+
+ONE_SETTING = [f"~evaluation.settings.{name}" for name in ("sds_view_dependent", "sds_perp_neg", "mv_sds")]
 
 
 def asked(*overrides: str) -> list[AskedRun]:
@@ -48,3 +52,38 @@ def test_a_word_against_that_of_a_row_is_refused() -> None:
 
 def test_an_evaluation_has_seeds(run: Run) -> None:
     assert "seed=7: an evaluation has several, say job.seeds=[7]" in run.error("experiment=evaluate", "seed=7")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("job.prompts=[a red dog,a red unicorn]", 'sds: prompt="a red unicorn'),
+        ("+evaluation.settings.mine=['guidance=nonsense']", "mine: guidance=nonsense: there is no such option"),
+        ("prior.path=/nowhere", "sds: prior.path=/nowhere: there is no such folder"),
+    ],
+)
+def test_every_run_of_an_evaluation_is_checked_before_the_first_starts(run: Run, said: str, message: str) -> None:
+    run.overrides = run.overrides[1:]
+    assert message in run.error("experiment=evaluate", said, *ONE_SETTING)
+
+
+def test_an_unfinished_run_of_other_settings_is_told_before_the_first_starts(run: Run, tmp_path: Path) -> None:
+    begun = tmp_path / "outputs" / "janus" / "sds" / "a-red-dog-2"
+    (begun / "checkpoints").mkdir(parents=True)
+    (begun / "checkpoints" / "last.ckpt").touch()
+    (begun / "config.yaml").write_text("prompt: a red dog\nseed: 2\n")
+    run.overrides = run.overrides[1:]
+    assert "sds: " in (error := run.error("experiment=evaluate", "prompt=a red dog", *ONE_SETTING))
+    assert "a-red-dog-2 holds an unfinished run with another configuration" in error
+
+
+def test_a_table_of_what_is_there_asks_for_no_weights(run: Run) -> None:
+    run.overrides = run.overrides[1:]
+    run.accepts("experiment=evaluate", "prior.path=/nowhere", "job.run_missing=false")
+
+
+def test_a_row_whose_prior_is_not_trained_yet_keeps_no_other_from_its_scores(run: Run) -> None:
+    own = ["~job.rows.proposed", "~job.rows.proposed_4x", "~job.rows.shipped", "~job.rows.data"]
+    run.overrides = run.overrides[1:]
+    run.accepts("experiment=table1_scores", *own, "job.rows.no_2d=['experiment=score_prior','prior.path=/nowhere']")
+    assert "no_2d: job.n_captions=0 must be" in run.error("experiment=table1_scores", *own, "n_captions=0")

@@ -19,32 +19,36 @@ OF_THE_TABLE = {"experiment", "evaluation", "job", "name", "output", "prompt", "
 
 @dataclass(frozen=True)
 class AskedRun:
-    """row: of the table that it is for."""
+    """row: of the table that it is for. prompt: None if its row has none, and is one run."""
 
     row: str
+    prompt: str | None
+    seed: int
     folder: RunFolder
     overrides: tuple[str, ...]
 
 
 def asked_runs(job: DictConfig) -> list[AskedRun]:
     """Of a job that makes a table; none of any other."""
+    rows = job.get("settings") or job.get("rows") or {}
     handed = handed_on(job.get("said", ()), job.get("own_keys", ()))
-    told = lambda row, own: told_to(row, own, job.common, handed, job.output, job.name)
+    told = {row: told_to(row, own, job.common, handed, job.output, job.name) for row, own in rows.items()}
     place = lambda row, prompt, seed: RunFolder(job.output, f"{job.name}/{row}", prompt, seed)
-    if "settings" in job:
-        check_seed(job.said)
-        return [
-            AskedRun(row, place(row, prompt, seed), (f"prompt={quoted(prompt)}", f"seed={seed}", *told(row, own)))
-            for row, own in job.settings.items()
-            for prompt in prompt_list(job.prompt, job.prompts, job.file, job.default_file)
-            for seed in job.seeds
-        ]
     if "rows" in job:
-        return [
-            AskedRun(row, place(row, row, job.seed), (*named(row, job.seed), *told(row, own)))
-            for row, own in job.rows.items()
-        ]
-    return []
+        seed = job.seed
+        return [AskedRun(row, None, seed, place(row, row, seed), (*named(row, seed), *told[row])) for row in rows]
+    if "settings" not in job:
+        return []
+    check_seed(job.said)
+    prompts = [
+        (one, f"prompt={quoted(one)}") for one in prompt_list(job.prompt, job.prompts, job.file, job.default_file)
+    ]
+    return [
+        AskedRun(row, prompt, seed, place(row, prompt, seed), (said, f"seed={seed}", *told[row]))
+        for row in rows
+        for prompt, said in prompts
+        for seed in job.seeds
+    ]
 
 
 def check_seed(said: Sequence[str]) -> None:

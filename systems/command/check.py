@@ -104,8 +104,11 @@ def _nearest(word: str, options: list[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; there are: {listed}."
 
 
-def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_finished: bool = False) -> None:
-    """Missing values, the prompt, targets, keys, types, words, and whether the run folder may be written."""
+def check_config(config: DictConfig, overrides: Sequence[Override] = (), prompts: Sequence[str] | None = None) -> None:
+    """Missing values, the prompt, targets, keys, types, words.
+
+    prompts: of runs that are told the same but for these; null: those of the configuration.
+    """
     raw = cast(dict[str, Value], OmegaConf.to_container(config))
     if key := _missing(raw, ""):
         raise UserError(f"{key} is missing: {_way_to(key)}")
@@ -123,14 +126,22 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
     check_parts(config, walk.used)
     if "prior.path" in walk.used:
         try:
-            check_words(config, with_suffix="prompt_processor.suffix" in walk.used)
+            check_words(config, "prompt_processor.suffix" in walk.used, prompts)
         except MissingPriorError as error:
-            raise UserError(f"{error}; {_way_to('prior.path')}") from None
-    folder: RunFolder = instantiate(config.folder)
+            raise MissingPriorError(f"{error}; {_way_to('prior.path')}") from None
+
+
+def check_folder(config: DictConfig, skip_finished: bool = False) -> None:
+    """Whether the run may start or go on in its folder, and write there."""
     with suppress(*[FinishedError] * skip_finished):
-        folder.plan(config)
+        check_start(config)
     if is_first(config):
-        folder.check_writable()
+        instantiate(config.folder).check_writable()
+
+
+def check_start(config: DictConfig) -> None:
+    folder: RunFolder = instantiate(config.folder)
+    folder.plan(config)
 
 
 def _way_to(key: str) -> str:

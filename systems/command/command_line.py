@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
 
 from data.errors import UserError
-from systems.command.asked_runs import asked_runs
-from systems.command.check import check_config, compose_checked
+from guidance.prior_folder import MissingPriorError
+from systems.command.asked_runs import AskedRun, asked_runs
+from systems.command.check import check_config, check_folder, check_start, compose_checked
 from systems.command.overrides import parse, quoted
 from systems.command.prompt_file import name_prompts
 from systems.command.told import check_told
@@ -28,9 +31,38 @@ def check_command_line(argv: list[str], conf: Path) -> None:
         for job in _jobs([parse(text) for text in arguments.overrides], arguments.multirun):
             config = compose_checked(job)
             if not shows:
-                check_config(config, job, skip_finished=arguments.multirun)
-                for run in asked_runs(config.job):
-                    check_told(run)
+                check_config(config, job)
+                check_folder(config, skip_finished=arguments.multirun)
+                _check_asked(config.job)
+
+
+def _check_asked(job: DictConfig) -> None:
+    """The runs that a table asks for, as if they had been asked for one by one."""
+    runs = asked_runs(job)
+    for run in runs:
+        check_told(run)
+    missing = [run for run in runs if job.run_missing and not run.folder.metrics.exists()]
+    for row in dict.fromkeys(run.row for run in missing):
+        _check_row([run for run in missing if run.row == row])
+
+
+def _check_row(runs: Sequence[AskedRun]) -> None:
+    """They differ in prompt and seed, so that one is composed for all."""
+    overrides = [parse(text) for text in runs[0].overrides]
+    prompts = [run.prompt for run in runs if run.prompt is not None]
+    try:
+        config = compose_checked(overrides)
+        check_config(config, overrides, prompts or None)
+        for run in runs:
+            if run.folder.path.exists():
+                config.prompt, config.seed = run.prompt, run.seed
+                check_start(config)
+    except MissingPriorError as error:
+        if prompts:
+            raise UserError(f"{runs[0].row}: {error}") from None
+        # else a row of its own, which may be trained later
+    except UserError as error:
+        raise UserError(f"{runs[0].row}: {error}") from None
 
 
 def tidy(argv: list[str]) -> list[str]:

@@ -43,7 +43,7 @@ def finished(tmp_path: Path, *told: str, prior: str | None = None) -> RunFolder:
 def test_a_finished_run_is_one_of_those_that_are_asked_for(
     tmp_path: Path, asked: list[str], difference: str | None
 ) -> None:
-    run = AskedRun("sds", finished(tmp_path, *DRAFT), tuple(asked))
+    run = AskedRun("sds", None, 0, finished(tmp_path, *DRAFT), tuple(asked))
     if difference is None:
         return check_told(run)
     with pytest.raises(UserError, match=rf"a-horse-of-gold-0 is finished, and was made otherwise \({difference}"):
@@ -53,7 +53,7 @@ def test_a_finished_run_is_one_of_those_that_are_asked_for(
 def test_what_is_not_finished_is_not_asked(tmp_path: Path) -> None:
     folder = finished(tmp_path, *DRAFT)
     folder.metrics.unlink()
-    check_told(AskedRun("sds", folder, ()))
+    check_told(AskedRun("sds", None, 0, folder, ()))
 
 
 def test_a_prior_that_has_been_trained_anew_is_another_and_one_that_has_moved_is_not(tmp_path: Path) -> None:
@@ -61,16 +61,16 @@ def test_a_prior_that_has_been_trained_anew_is_another_and_one_that_has_moved_is
     for part in ("unet", "vae", "scheduler", "text_encoder", "tokenizer"):
         (made_with / part).mkdir(parents=True)
     folder = finished(tmp_path, "experiment=score_prior", prior=str(made_with))
-    asked = AskedRun("row", folder, ("experiment=score_prior", f"prior.path={made_with}"))
+    asked = AskedRun("row", None, 0, folder, ("experiment=score_prior", f"prior.path={made_with}"))
     with pytest.raises(UserError, match="its prior had other weights"):
         check_told(asked)
     folder.metrics.write_text(json.dumps({"prior": fingerprint(made_with, ("unet", "vae"))}))
     check_told(asked)
     moved = made_with.rename(tmp_path / "moved")
-    check_told(AskedRun("row", folder, ("experiment=score_prior", f"prior.path={moved}")))
+    check_told(AskedRun("row", None, 0, folder, ("experiment=score_prior", f"prior.path={moved}")))
     (moved / "unet" / "weights").write_text("trained for longer")
     with pytest.raises(UserError, match="its prior had other weights"):
-        check_told(AskedRun("row", folder, ("experiment=score_prior", f"prior.path={moved}")))
+        check_told(AskedRun("row", None, 0, folder, ("experiment=score_prior", f"prior.path={moved}")))
 
 
 def place(path: Path, command: str) -> None:
@@ -82,7 +82,10 @@ def place(path: Path, command: str) -> None:
 def test_a_table_of_captions_does_not_take_the_scores_of_fewer(run: Run, tmp_path: Path) -> None:
     rows = tmp_path / "outputs" / "table1_scores"
     place(rows / "data" / "data-0", "experiment=score_toys seed=0 job.n_captions=100")
-    run.overrides = run.overrides[1:]
+    run.overrides = [
+        *run.overrides[1:],
+        *(f"~job.rows.{row}" for row in ("no_2d", "proposed", "proposed_4x", "shipped")),
+    ]
     assert "data-0 is finished, and was made otherwise (job.n_captions was 100, is 1000)" in run.error(
         "experiment=table1_scores", "resume=never"
     )
@@ -93,6 +96,6 @@ def test_a_table_of_captions_does_not_take_the_scores_of_fewer(run: Run, tmp_pat
 def test_an_evaluation_is_of_one_quality(run: Run, tmp_path: Path) -> None:
     made = tmp_path / "outputs" / "janus" / "sds" / "a-red-dog-wearing-a-blue-hat-1"
     place(made, 'prompt="a red dog wearing a blue hat" seed=1 quality=draft guidance=sds')
-    run.overrides = run.overrides[1:]
+    run.overrides = [*run.overrides[1:], "job.run_missing=false"]
     run.accepts("experiment=evaluate", "quality=draft")
     assert "quality was draft, is default): say the same again, or name=another" in run.error("experiment=evaluate")
