@@ -45,6 +45,14 @@ def test_a_prompt_takes_the_place_of_the_file() -> None:
         assert [run.folder.path.name for run in runs] == ["a-red-dog-4"] * 4
 
 
+def test_two_prompts_of_one_folder_are_refused_by_a_table_and_a_sweep(run: Run) -> None:
+    for said in (
+        ["experiment=evaluate", "job.prompts=[a red dog,a Red dog]"],
+        ['prompt="a red dog","a Red dog"', "-m"],
+    ):
+        assert '"a red dog" and "a Red dog" would share the folder a-red-dog' in run.error(*said)
+
+
 def test_a_word_against_that_of_a_row_is_refused() -> None:
     with pytest.raises(UserError, match=r"guidance=mv_sds: the runs of sds are told guidance=sds; leave out one"):
         told_to("sds", ["guidance=sds"], ["quality=draft"], ["guidance=mv_sds"], "outputs", "janus")

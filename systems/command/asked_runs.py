@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from data.errors import UserError
 from systems.command.overrides import key_of, parse, quoted
-from systems.command.prompt_list import prompt_list
+from systems.command.prompt_list import check_apart, prompt_list
 from systems.command.run_folder import RunFolder
 
 # What a command line says of the table itself; all else it says of the runs
@@ -40,13 +40,12 @@ def asked_runs(job: DictConfig) -> list[AskedRun]:
     if "settings" not in job:
         return []
     check_seed(job.said)
-    prompts = [
-        (one, f"prompt={quoted(one)}") for one in prompt_list(job.prompt, job.prompts, job.file, job.default_file)
-    ]
+    prompts = prompt_list(job.prompt, job.prompts, job.file, job.default_file)
+    check_apart(prompts)
     return [
-        AskedRun(row, prompt, seed, place(row, prompt, seed), (said, f"seed={seed}", *told[row]))
+        AskedRun(row, prompt, seed, place(row, prompt, seed), (f"prompt={quoted(prompt)}", f"seed={seed}", *told[row]))
         for row in rows
-        for prompt, said in prompts
+        for prompt in prompts
         for seed in job.seeds
     ]
 

@@ -16,6 +16,7 @@ from systems.command.asked_runs import AskedRun, asked_runs
 from systems.command.check import check_config, check_folder, check_start, compose_checked
 from systems.command.overrides import parse, quoted
 from systems.command.prompt_file import name_prompts
+from systems.command.prompt_list import check_apart
 from systems.command.told import check_told
 
 
@@ -28,12 +29,15 @@ def check_command_line(argv: list[str], conf: Path) -> None:
     if shows and arguments.multirun:
         raise UserError("--cfg and --info show one configuration: leave out --multirun, give one value to each key")
     with initialize_config_dir(str(conf), version_base="1.3"):
+        prompts: list[str] = []
         for job in _jobs([parse(text) for text in arguments.overrides], arguments.multirun):
             config = compose_checked(job)
             if not shows:
                 check_config(config, job)
                 check_folder(config, skip_finished=arguments.multirun)
                 _check_asked(config.job)
+                prompts += [] if config.prompt is None else [config.prompt]
+        check_apart(prompts)
 
 
 def _check_asked(job: DictConfig) -> None:

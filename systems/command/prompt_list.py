@@ -30,6 +30,15 @@ def prompt_list(
     return found
 
 
+def check_apart(prompts: Sequence[str]) -> None:
+    """UserError if two of them have runs in one folder."""
+    named: dict[str, str] = {}
+    for prompt in prompts:
+        other = named.setdefault(slug(prompt), prompt)
+        if other != prompt:
+            raise UserError(f'prompts "{other}" and "{prompt}" would share the folder {slug(prompt)}: say one of them')
+
+
 def file_stems(prompts: Sequence[str]) -> dict[str, str]:
     """A file name for each prompt, no two alike."""
     stems: dict[str, str] = {}
