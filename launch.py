@@ -17,7 +17,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.errors import FailedError, UserError
-from systems.command.check import check_command_line, tidy
+from systems.command.command_line import check_command_line, tidy
 from systems.command.processes import is_first, starts_others
 from systems.command.run_folder import FinishedError, Interrupted, RunFolder
 from systems.command.starting import take_over

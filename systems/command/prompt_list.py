@@ -11,9 +11,13 @@ from systems.command.run_folder import slug
 WAYS = 'prompt="a red dog wearing a blue hat", job.prompts="[a red dog,a green car]", or job.file=prompts.txt'
 
 
-def prompt_list(prompt: str | None, prompts: Sequence[str] | None, file: str | None) -> list[str]:
+def prompt_list(
+    prompt: str | None, prompts: Sequence[str] | None, file: str | None, default_file: str | None = None
+) -> list[str]:
     """Each prompt once, in order."""
     given = [one for one in (prompt, prompts, file) if one is not None]
+    if not given and default_file is not None:
+        return list(dict.fromkeys(read_prompts(default_file, "evaluation.file")))
     if not given:
         raise UserError(f"prompt is missing: say {WAYS}")
     if len(given) > 1:
@@ -24,6 +28,15 @@ def prompt_list(prompt: str | None, prompts: Sequence[str] | None, file: str | N
     if not found:
         raise UserError(f"prompt is empty: say {WAYS}")
     return found
+
+
+def check_apart(prompts: Sequence[str]) -> None:
+    """UserError if two of them have runs in one folder."""
+    named: dict[str, str] = {}
+    for prompt in prompts:
+        other = named.setdefault(slug(prompt), prompt)
+        if other != prompt:
+            raise UserError(f'prompts "{other}" and "{prompt}" would share the folder {slug(prompt)}: say one of them')
 
 
 def file_stems(prompts: Sequence[str]) -> dict[str, str]:

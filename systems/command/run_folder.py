@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import shlex
@@ -21,6 +22,7 @@ from data.ranges import Seed
 FREE_TO_CHANGE = {"resume", "output", "folder", "progress", "checkpoint", "report", "export", "metric", "before_after"}
 # The first two only watch; any number of workers, or of processes that share a batch, does the same
 FREE_ANYWHERE = {"callbacks", "logger", "workers", "devices", "num_nodes", "strategy"}
+LONGEST = 80  # letters of a name
 
 
 class FinishedError(UserError):
@@ -32,8 +34,14 @@ class Interrupted(Exception):  # noqa: N818
 
 
 def slug(prompt: str | None) -> str:
-    """A prompt as part of a file name: `A red dog!` -> `a-red-dog`."""
-    return re.sub(r"[^a-z0-9]+", "-", (prompt or "run").lower()).strip("-")[:80] or "prompt"
+    """A prompt as part of a file name: `A red dog.` -> `a-red-dog`. What that leaves out, but for case, a full stop,
+    the ends of a path and what stands between words, is told by a hash: `a red dog!` -> `a-red-dog-a1358c17`."""
+    text = " ".join((prompt or "run").lower().split())
+    plain = re.sub(r"[^a-z0-9]+", "-", text.strip("./~"))
+    if text.isascii() and plain.strip("-") == plain != "" and len(plain) <= LONGEST:
+        return plain
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{plain[: LONGEST - 9].strip('-') or 'prompt'}-{digest}"
 
 
 class RunFolder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.errors import InstantiationException
@@ -16,11 +17,11 @@ from systems.command.prompt_list import prompt_list
 from systems.command.subject import learned_sentences, with_token
 
 
-def check_words(config: DictConfig, with_suffix: bool) -> None:
-    """with_suffix: a prompt processor will add to the prompt."""
+def check_words(config: DictConfig, with_suffix: bool, prompts: Sequence[str] | None = None) -> None:
+    """with_suffix: a prompt processor will add to the prompt. prompts: null, those of the configuration."""
     found = find_prior(config.prior.path)
     vocabulary = with_token(config, read_vocabulary(found) if isinstance(found, Path) else None)
-    prompts = _prompts(config)
+    prompts = _prompts(config) if prompts is None else prompts
     said = [text for prompt in prompts for text in _sentences(config, prompt)] if with_suffix else prompts
     check_sentences([*said, *learned_sentences(config)], vocabulary, config.prompt_processor.unknown)
 

@@ -15,6 +15,7 @@ import torch
 
 from data.errors import FailedError, UserError
 from data.ranges import Seed
+from systems.command.asked_runs import handed_on, told_to
 from systems.command.overrides import quoted
 from systems.command.prompt_list import prompt_list
 from systems.command.run_folder import RunFolder
@@ -51,8 +52,9 @@ class Run:
 
 
 class Evaluate:
-    """settings: by name, the overrides that make it; common: those that all have. output, name: the runs stand in
-    <output>/<name>/<setting>/; those that are finished there are not made again.
+    """settings: by name, the overrides that make it; common: those that all have; said: those of this command, of which
+    the runs are told what is not about the table. output, name: the runs stand in <output>/<name>/<setting>/; those
+    that are finished there are not made again. default_file: of prompts, if no others are given.
     shard: `1/4` makes the second of four shares of the prompts; empty: all. The table is of all that is there.
     run_missing: false makes the table only. measures: of metrics.json, in the order of the columns.
     """
@@ -64,8 +66,11 @@ class Evaluate:
         name: str,
         measures: Sequence[str],
         common: Sequence[str] = (),
+        said: Sequence[str] = (),
+        prompt: str | None = None,
         prompts: Sequence[str] | None = None,
         file: str | None = None,
+        default_file: str | None = None,
         seeds: Sequence[Seed] = (0, 1, 2),
         shard: str = "",
         run_missing: bool = True,
@@ -75,7 +80,7 @@ class Evaluate:
             raise UserError("job.settings and job.seeds: name at least one of each")
         self.settings, self.common, self.measures = settings, common, measures
         self.output, self.name, self.seeds = output, name, seeds
-        self.prompts = prompt_list(None, prompts, file)
+        self.handed, self.prompts = handed_on(said), prompt_list(prompt, prompts, file, default_file)
         self.own, self.part = share(self.prompts, shard), shard and "-" + shard.replace("/", "-")
         self.run_missing, self.logger = run_missing, logger
         made = lambda s, prompt, seed: RunFolder(output, f"{name}/{s}", prompt, seed).path
@@ -95,11 +100,11 @@ class Evaluate:
         missing = [run for run in own if not run.is_finished]
         said = list(dict.fromkeys(quoted(run.prompt) for run in missing))
         seeds = sorted({run.seed for run in missing})
-        place = [f"output={self.output}", f"name={self.name}/{setting}"]
         words = ["--multirun", f"prompt={','.join(said)}", f"seed={','.join(map(str, seeds))}"]
+        told = told_to(setting, self.settings[setting], self.common, self.handed, self.output, self.name)
         waiting = lambda: sum(not run.is_finished for run in own)
         log_file = Path(self.output, self.name, f"{setting}{self.part}.log")
-        return Batch(setting, [*words, *place, *self.common, *self.settings[setting]], waiting, log_file)
+        return Batch(setting, [*words, *told], waiting, log_file)
 
     def report(self, folder: RunFolder, found: Mapping[Run, Values]) -> None:
         summary = f"{len(found)} of {len(self.runs)} runs are finished"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import UInt8
@@ -25,9 +26,11 @@ from metrics.toybox_truth import silhouette_on_grey, toy_of, true_views
 from systems.command.prompt_list import prompt_list
 from systems.command.run_folder import RunFolder
 from systems.evaluation.picture_sources import Drawn, PictureSource
+from systems.evaluation.score_report import SHEET, report_scores
 from systems.evaluation.seen_pictures import see_all, see_once
 from systems.reports.pictures import to_bytes, write_row
 from systems.reports.provenance import provenance, write_whole
+from systems.reports.wandb_log import WandbLog
 from systems.rng import step_generator
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ class ScorePictures:
         n_kinds: PositiveInt = 32,
         caption_seed: Seed = 0,
         cache_dir: str = "~/.cache/fourview/features",
+        logger: WandbLog | Literal[False] = False,
     ) -> None:
         self.source, self.reference = source, reference
         self.features, self.clip = features(), clip() if clip else None
@@ -61,18 +65,19 @@ class ScorePictures:
             if file
             else held_out_captions(n_captions, step_generator(caption_seed, 0), list(KINDS)[:n_kinds])
         )
-        self.cache_dir = Path(cache_dir).expanduser()
+        self.cache_dir, self.logger = Path(cache_dir).expanduser(), logger
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
         (folder.path / "captions.txt").write_text("\n".join(self.captions) + "\n")
         drawn = self.source.draw(self.captions, folder, checkpoint)
         scores = self.as_a_set(drawn, folder, checkpoint) | self.by_caption(drawn.images)
         truth = truth_of(self.captions, drawn)
-        write_sheet(folder.path / "sheet.png", self.captions, drawn)
-        for name, value in (scores | truth).items():
-            log.info("%s: %.4g", name, value)
+        write_sheet(folder.path / SHEET, self.captions, drawn)
         about = {"captions": len(self.captions), "views": drawn.images.shape[1], **drawn.facts}
-        write_whole(folder.metrics, {**scores, **truth, **about, **provenance(torch.device("cpu"))})
+        metrics = {**scores, **truth, **about, **provenance(torch.device("cpu"))}
+        row, summary = folder.path.name, f"{len(self.captions)} captions"
+        report_scores(folder.path, row, summary, {row: scores | truth}, {row: folder.path}, metrics, self.logger)
+        write_whole(folder.metrics, metrics)
 
     def as_a_set(self, drawn: Drawn, folder: RunFolder, checkpoint: Path | None) -> Scores:
         if self.reference is None:

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-import imageio.v3 as iio
 import torch
 
 from data.errors import FailedError
-from metrics.intervals import Interval
+from data.ranges import Seed
+from systems.command.asked_runs import handed_on, named, told_to
 from systems.command.run_folder import RunFolder
+from systems.evaluation.score_report import report_scores
 from systems.evaluation.sweep import Batch, make_missing
-from systems.reports.gallery import Shown, write_gallery
 from systems.reports.provenance import provenance, write_whole
-from systems.reports.tables import Figure, Table
 from systems.reports.wandb_log import WandbLog
-
-LIMIT = "fid_infinite_"
-log = logging.getLogger(__name__)
 
 
 class ScoreTable:
-    """rows: by name, the overrides of a run that scores pictures; common: those that all have. output, name: the runs
-    stand in <output>/<name>/<row>/, and those that are finished there are not made again.
+    """rows: by name, the overrides of a run that scores pictures; common: those that all have; said: those of this
+    command, of which the runs are told what is not about the table, nor one of its own_keys. output, name: the runs
+    stand in <output>/<name>/<row>/, and those that are finished there are not made again. seed: of all rows.
     run_missing: false makes the table only.
     """
 
@@ -36,50 +32,32 @@ class ScoreTable:
         output: str,
         name: str,
         common: Sequence[str] = (),
+        said: Sequence[str] = (),
+        own_keys: Sequence[str] = (),
+        seed: Seed = 0,
         run_missing: bool = True,
         logger: WandbLog | Literal[False] = False,
     ) -> None:
         self.rows, self.common, self.run_missing, self.logger = rows, common, run_missing, logger
-        self.output, self.name = output, name
+        self.handed = handed_on(said, own_keys)
+        self.output, self.name, self.seed = output, name, seed
+        self.folders = {row: RunFolder(output, f"{name}/{row}", row, seed) for row in rows}
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
         if self.run_missing:
             make_missing([self.batch(row) for row in self.rows], folder)
-        found = {row: file.parent for row in self.rows if (file := self.finished(row))}
+        found = {row: made.path for row, made in self.folders.items() if made.metrics.exists()}
         if not found:
             raise FailedError(f"there is no finished run in {self.output}/{self.name}: the logs there say why")
-        table = table_of({row: json.loads((place / "metrics.json").read_text()) for row, place in found.items()})
+        scores = {row: json.loads((place / "metrics.json").read_text()) for row, place in found.items()}
         summary = f"{len(found)} of {len(self.rows)} rows are there"
-        log.info("%s\n\n%s", summary, table.markdown())
-        table.write(folder.path)
-        sheets = {row: [Shown(iio.imread(place / "sheet.png"))] for row, place in found.items()}
-        write_gallery(folder.path, self.name, summary, table, ["the first captions: pictures, truth"], sheets)
         metrics = {"rows": len(found), "of": len(self.rows), **provenance(torch.device("cpu"))}
-        if self.logger:
-            self.logger.show_table("scores", table, metrics, {row: place / "sheet.png" for row, place in found.items()})
+        report_scores(folder.path, self.name, summary, scores, found, metrics, self.logger)
         if len(found) == len(self.rows):  # else the table can be made again, with what will be there then
             write_whole(folder.metrics, metrics)
 
     def batch(self, row: str) -> Batch:
-        place = [f"output={self.output}", f"name={self.name}/{row}"]
-        waiting = lambda: int(self.finished(row) is None)
+        told = told_to(row, self.rows[row], self.common, self.handed, self.output, self.name)
+        waiting = lambda: int(not self.folders[row].metrics.exists())
         log_file = Path(self.output, self.name, f"{row}.log")
-        return Batch(row, [*self.rows[row], *self.common, *place], waiting, log_file)
-
-    def finished(self, row: str) -> Path | None:
-        return next(Path(self.output, self.name, row).glob("*/metrics.json"), None)
-
-
-def table_of(scores: Mapping[str, Mapping[str, float]]) -> Table:
-    """Every score that has an interval, and FID's limit; scores of different networks have different columns."""
-    columns: dict[str, None] = {}
-    rows: dict[str, dict[str, Figure | str]] = {}
-    for row, found in scores.items():
-        rows[row] = {}
-        for name, value in found.items():
-            if f"{name}_low" in found:
-                rows[row][name] = Figure(value, Interval(found[f"{name}_low"], found[f"{name}_high"]))
-            elif name.startswith(LIMIT):
-                rows[row][name] = Figure(value)
-        columns |= dict.fromkeys(rows[row])
-    return Table(list(columns), rows)
+        return Batch(row, [*named(row, self.seed), *told], waiting, log_file)

@@ -55,10 +55,11 @@ def go(made: tuple[Evaluate | ScoreTable, RunFolder]) -> RunFolder:
 
 
 def test_each_setting_is_one_sweep_over_prompts_and_seeds(job: Job, tmp_path: Path) -> None:
-    go(job(common=["high"]))
+    go(job(common=["quality=high"], said=["experiment=evaluate", "prior.path=mine", "job.shard=0/2"]))
     asked = (tmp_path / "asked.txt").read_text().splitlines()
     assert asked == [
-        f'--multirun prompt="a red dog","a horse, of gold" seed=0,1 output={tmp_path} name=test/{name} high {said}'
+        f'--multirun prompt="a red dog","a horse, of gold" seed=0,1 output={tmp_path} name=test/{name} '
+        f"quality=high {said} prior.path=mine"
         for name, (said,) in SETTINGS.items()
     ]
 
@@ -144,7 +145,7 @@ def test_who_stops_it_stops_the_run_in_progress_too(job: Job, tmp_path: Path, mo
 
 def test_scores_stand_side_by_side_with_their_intervals(job: Job, tmp_path: Path) -> None:
     for row, fid in (("ours", 12.0), ("data", 3.0)):
-        place = tmp_path / "table" / row / "prior-0"
+        place = tmp_path / "table" / row / f"{row}-0"
         place.mkdir(parents=True)
         iio.imwrite(place / "sheet.png", np.zeros((4, 8, 3), np.uint8))
         scores = {"fid_x": fid, "fid_x_low": fid - 1, "fid_x_high": fid + 1, "fid_infinite_x": 1.0, "captions": 6}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import UserError
-from systems.command.prompt_list import file_stems, prompt_list
+from systems.command.prompt_list import check_apart, file_stems, prompt_list
 
 
 def test_prompt_is_a_list_of_one() -> None:
@@ -41,5 +41,11 @@ def test_file_that_says_nothing_is_refused(tmp_path: Path, content: bytes | None
 
 
 def test_no_two_prompts_share_a_file_name() -> None:
-    prompts = ["a dog", "A dog!", "a dog 2", "狗", "猫"]
-    assert list(file_stems(prompts).values()) == ["a-dog", "a-dog-2", "a-dog-2-2", "prompt", "prompt-2"]
+    prompts = ["a dog", "A dog", "a dog 2"]
+    assert list(file_stems(prompts).values()) == ["a-dog", "a-dog-2", "a-dog-2-2"]
+
+
+def test_prompts_of_one_folder_are_refused() -> None:
+    check_apart(["a dog", "a dog!", "a dog"])
+    with pytest.raises(UserError, match='prompts "a dog" and "A dog" would share the folder a-dog: say one of them'):
+        check_apart(["a dog", "A dog"])

@@ -27,10 +27,26 @@ def unfinished(tmp_path: Path, config: DictConfig = CONFIG) -> RunFolder:
 
 @pytest.mark.parametrize(
     ("prompt", "name"),
-    [("A red dog, please!", "a-red-dog-please"), ("狗", "prompt"), ("x" * 200, "x" * 80), (None, "run")],
+    [
+        ("A  red dog, pleased", "a-red-dog-pleased"),
+        ("A red dog.", "a-red-dog"),
+        ("~/.training/mini/", "training-mini"),
+        ("table 0/2", "table-0-2"),
+        ("x" * 80, "x" * 80),
+        (None, "run"),
+        ("a red dog!", "a-red-dog-a1358c17"),
+        ("狗", "prompt-cecd675a"),
+    ],
 )
 def test_slug_is_a_short_plain_name(prompt: str | None, name: str) -> None:
     assert slug(prompt) == name
+
+
+def test_prompts_that_differ_have_names_that_differ() -> None:
+    prompts = ["a dog", "a dog!", "a dog?", "¿a dog", "a dög", "狗", "猫", "!", ".", "x" * 80, "x" * 81, "x" * 82]
+    assert len({slug(prompt) for prompt in prompts}) == len(prompts)
+    assert all(len(slug(prompt)) <= 80 for prompt in prompts)
+    assert slug("A DOG!") == slug("a  dog!")
 
 
 def test_folder_is_named_after_experiment_prompt_and_seed(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from systems.command.run_folder import Interrupted, RunFolder
 from systems.evaluation.picture_sources import FromPrior, FromToybox
 from systems.evaluation.score_pictures import ScorePictures
 from systems.evaluation.seen_pictures import see_once
+from systems.reports.tables import Table
+from systems.reports.wandb_log import WandbLog
 from tests.systems.test_sample import EchoPrior, Stopping
 
 CONFIG = OmegaConf.create({"prompt": None, "seed": 0})
@@ -73,6 +75,29 @@ def test_the_toybox_is_as_good_as_itself(scored: Scored) -> None:
     assert found["fid_mean_color"] == pytest.approx(0, abs=1e-9)
     assert found["truth_psnr"] > 30 and found["truth_iou"] > 0.75  # 16 pixels; and grey parts count as holes
     assert found["captions"] == found["reference"] == 6 and found["images"] == 24
+
+
+class Shows(WandbLog):
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Table, set[str]]] = []
+
+    def show_table(self, name: str, table: Table, metrics: Mapping[str, object], pictures: Mapping[str, Path]) -> None:
+        assert all(picture.is_file() for picture in pictures.values())
+        self.told.append((name, table, set(metrics)))
+
+
+def test_one_prior_has_a_table_of_one_row_a_page_with_its_pictures_and_a_place_in_wandb(
+    scored: Scored, tmp_path: Path
+) -> None:
+    log = Shows()
+    found = scored(FromToybox(size=8), reference=FromToybox(size=8, seed=1), n_captions=4, logger=log)
+    place = folder(tmp_path).path
+    page, table = (place / "index.html").read_text(), (place / "table.md").read_text()
+    assert "fid_mean_color" in page and page.count("<img") == 1 and "4 captions" in page
+    assert table.count("\n") == 3 and "| run-0 |" in table and "truth_iou" in table
+    assert (place / "table.csv").read_text().count("\n") == 2
+    ((name, sent, metrics),) = log.told
+    assert name == "scores" and list(sent.rows) == ["run-0"] and metrics == set(found)
 
 
 def test_noise_is_farther_from_the_toybox_than_toys_of_another_shape(scored: Scored, tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""A command line: tidied, taken apart into its runs, each of them checked before the first starts. Without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import initialize_config_dir
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+from data.errors import UserError
+from guidance.prior_folder import MissingPriorError
+from systems.command.asked_runs import AskedRun, asked_runs
+from systems.command.check import check_config, check_folder, check_start, compose_checked
+from systems.command.overrides import parse, quoted
+from systems.command.prompt_file import name_prompts
+from systems.command.prompt_list import check_apart
+from systems.command.told import check_told
+
+
+def check_command_line(argv: list[str], conf: Path) -> None:
+    """Raises UserError for the first thing that is wrong with any run that this command line asks for."""
+    arguments = get_args_parser().parse_args(argv)
+    if arguments.help or arguments.hydra_help:
+        return
+    shows = arguments.cfg or arguments.info
+    if shows and arguments.multirun:
+        raise UserError("--cfg and --info show one configuration: leave out --multirun, give one value to each key")
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        prompts: list[str] = []
+        for job in _jobs([parse(text) for text in arguments.overrides], arguments.multirun):
+            config = compose_checked(job)
+            if not shows:
+                check_config(config, job)
+                check_folder(config, skip_finished=arguments.multirun)
+                _check_asked(config.job)
+                prompts += [] if config.prompt is None else [config.prompt]
+        check_apart(prompts)
+
+
+def _check_asked(job: DictConfig) -> None:
+    """The runs that a table asks for, as if they had been asked for one by one."""
+    runs = asked_runs(job)
+    for run in runs:
+        check_told(run)
+    missing = [run for run in runs if job.run_missing and not run.folder.metrics.exists()]
+    for row in dict.fromkeys(run.row for run in missing):
+        _check_row([run for run in missing if run.row == row])
+
+
+def _check_row(runs: Sequence[AskedRun]) -> None:
+    """They differ in prompt and seed, so that one is composed for all."""
+    overrides = [parse(text) for text in runs[0].overrides]
+    prompts = [run.prompt for run in runs if run.prompt is not None]
+    try:
+        config = compose_checked(overrides)
+        check_config(config, overrides, prompts or None)
+        for run in runs:
+            if run.folder.path.exists():
+                config.prompt, config.seed = run.prompt, run.seed
+                check_start(config)
+    except MissingPriorError as error:
+        if prompts:
+            raise UserError(f"{runs[0].row}: {error}") from None
+        # else a row of its own, which may be trained later
+    except UserError as error:
+        raise UserError(f"{runs[0].row}: {error}") from None
+
+
+def tidy(argv: list[str]) -> list[str]:
+    """What the user types as Hydra wants it: `prompt=a dog, red` -> `prompt="a dog, red"`, since a sentence is no Hydra
+    expression. A sweep keeps its commas, and what it varies beside prompt and seed names a folder. Flags go last."""
+    overrides = [text for text in argv if text.startswith("~") or ("=" in text and text[0] != "-")]
+    flags = [text for text in argv if text not in overrides]
+    sweep = bool({"-m", "--multirun"} & set(flags))
+    overrides = name_prompts(overrides, sweep)
+    if not sweep:
+        return [_with_quotes(text) if text.startswith("prompt=") else text for text in overrides] + flags
+    same = {override.key_or_group for override in map(parse, overrides) if not override.is_sweep_override()}
+    unnamed = ",".join(sorted(same | {"prompt", "seed", "folder.variant"}))
+    dirname = f"hydra.job.config.override_dirname.exclude_keys=[{unnamed}]"
+    return [*overrides, dirname, "folder.variant=${hydra:job.override_dirname}", *flags]
+
+
+def _with_quotes(text: str) -> str:
+    key, value = text.split("=", 1)
+    if value[:1] in {'"', "'"} and value[-1:] == value[:1] and len(value) > 1:
+        return text
+    return f"{key}={quoted(value)}"
+
+
+def _jobs(overrides: list[Override], multirun: bool) -> list[list[Override]]:
+    """The overrides of each job of a sweep; of the one job, if it is none."""
+    sweeps = [override for override in overrides if override.is_sweep_override()]
+    if sweeps and not multirun:
+        raise UserError(f"{sweeps[0].input_line}: several values need --multirun; one value with a comma needs quotes.")
+    jobs: list[list[Override]] = [[]]
+    for override in overrides:
+        values = list(override.sweep_string_iterator()) if override.is_sweep_override() else []
+        options = [parse(f"{override.get_key_element()}={value}") for value in values] or [override]
+        jobs = [[*job, option] for job in jobs for option in options]
+    return jobs
