@@ -122,7 +122,7 @@ def known(prior: DiffusionPrior, networks: Networks, captions: Sequence[str]) ->
         scores.tolist(),
         [one.psnr for one in found],
         [one.silhouette_iou for one in found],
-        kid(generated, real).value,
+        kid(generated, real, same_captions=True).value,
     )
 
 

@@ -40,15 +40,18 @@ class DistributionScores:
         }
 
 
-def compare(generated: ImageSet, reference: ImageSet) -> DistributionScores:
-    """The intervals say what other objects, as many, would give against the same reference."""
+def compare(generated: ImageSet, reference: ImageSet, same_captions: bool = False) -> DistributionScores:
+    """The intervals say what other objects, as many, would give against the same reference.
+
+    same_captions: object i of both is of one caption.
+    """
     assert generated.network == reference.network, f"{generated.network} is compared with {reference.network}"
     return DistributionScores(
         generated.network,
         len(generated),
         len(reference),
         fid(generated, reference),
-        kid(generated, reference),
+        kid(generated, reference, same_captions),
         inception_score(generated),
     )
 
@@ -100,17 +103,22 @@ class _Given(nn.Identity):
         self.num_features = num_features
 
 
-def kid(generated: ImageSet, reference: ImageSet) -> Estimate:
+def kid(generated: ImageSet, reference: ImageSet, same_captions: bool = False) -> Estimate:
     """E k(x, x') + E k(y, y') - 2 E k(x, y), with k = (x . y / f + 1)^3 and x, x' of different objects
     (Binkowski et al. 2018): 0 on average, at any number of objects, where both sets are drawn alike.
 
     All pairs take part, in place of a mean over random subsets. Pairs of views of one object do not: they are more
-    alike than two draws, and would raise it.
+    alike than two draws, and would raise it. Nor do, with the same captions, x and y of one caption, which would lower
+    it (Gretton et al. 2012, eq. 4, of the pairs x_i, y_i).
     """
     _refuse_few(generated, reference)
     own, cross = kernel(generated.features, generated.features), kernel(generated.features, reference.features)
-    real = _apart(kernel(reference.features, reference.features))
-    return jackknife(lambda x: _apart(own[x][:, x]) + real - 2 * cross[x].mean().item(), len(generated))
+    real = kernel(reference.features, reference.features)
+    if same_captions:
+        terms = ((own, 1), (real, 1), (cross, -2))
+        return jackknife(lambda x: sum(sign * _apart(k[x][:, x]) for k, sign in terms), _as_many(generated, reference))
+    spread = _apart(real)
+    return jackknife(lambda x: _apart(own[x][:, x]) + spread - 2 * cross[x].mean().item(), len(generated))
 
 
 def kernel(a: Float[Tensor, "o v f"], b: Float[Tensor, "p w f"]) -> Float[Tensor, "o p"]:
@@ -143,6 +151,11 @@ def score_of(logits: Float[Tensor, "n c"]) -> float:
         metric = InceptionScore(nn.Identity(), splits=1)
         metric.update(logits.double())
         return metric.compute()[0].item()
+
+
+def _as_many(generated: ImageSet, reference: ImageSet) -> int:
+    assert len(generated) == len(reference), f"{len(generated)} objects and {len(reference)} have not the same captions"
+    return len(generated)
 
 
 def _refuse_few(*sets: ImageSet) -> None:

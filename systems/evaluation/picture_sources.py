@@ -31,11 +31,14 @@ from systems.sample import Sample, read_views
 
 @dataclass(frozen=True)
 class Drawn:
-    """Of o objects in v views each. cameras: of one object; None: nobody knows. facts: for metrics.json."""
+    """Of o objects in v views each. cameras: of one object; None: nobody knows. facts: for metrics.json.
+    captioned: object i is of caption i.
+    """
 
     images: UInt8[Tensor, "o v h w 3"]
     cameras: Cameras | None = None
     facts: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    captioned: bool = True
 
 
 @runtime_checkable
@@ -118,4 +121,4 @@ class FromFolder:
             raise UserError(
                 f"metric.reference.path={self.pictures.path} holds {len(chosen)} pictures; a set has 3 or more"
             )
-        return Drawn(torch.stack([self.pictures[i].image for i in chosen])[:, None])
+        return Drawn(torch.stack([self.pictures[i].image for i in chosen])[:, None], captioned=False)

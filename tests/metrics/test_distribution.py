@@ -107,6 +107,30 @@ def test_kid_of_equal_distributions_is_0_on_average_however_alike_the_views_of_a
     assert abs(found.mean()) < 3 * found.std() / math.sqrt(300)
 
 
+def test_kid_is_0_on_average_also_where_both_sets_show_the_same_captions_at_any_number_of_them(
+    rng: torch.Generator,
+) -> None:
+    """Captions differ by 1, the draws of one by 0.1; all pairs would lower it by about 2 / n of the kernel's spread."""
+
+    def drawn(n: int) -> tuple[ImageSet, ImageSet]:
+        meant = torch.randn(n, 1, 4, generator=rng)
+        generated, reference = (shown(meant + 0.1 * torch.randn(n, 3, 4, generator=rng)) for _ in range(2))
+        return generated, reference
+
+    for n in (6, 24):
+        pairs = [drawn(n) for _ in range(30)]
+        apart, all_pairs = (torch.tensor([kid(*pair, same).value for pair in pairs]) for same in (True, False))
+        assert abs(apart.mean()) < 3 * apart.std() / math.sqrt(30)
+        assert all_pairs.max() < -1 / n
+
+
+def test_a_set_has_no_kid_to_itself_and_that_is_certain(rng: torch.Generator) -> None:
+    """k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i) = 0 for every pair of captions."""
+    same = shown(torch.randn(30, 2, 6, generator=rng))
+    found = kid(same, same, same_captions=True)
+    assert (found.value, found.interval.low, found.interval.high) == pytest.approx((0, 0, 0), abs=1e-12)
+
+
 def test_images_of_one_class_each_score_the_number_of_classes() -> None:
     logits = 50 * torch.eye(7).repeat(3, 1)
     assert inception_score(shown(logits)).value == pytest.approx(7)
