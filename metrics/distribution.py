@@ -43,30 +43,36 @@ class DistributionScores:
 def compare(generated: ImageSet, reference: ImageSet, same_captions: bool = False) -> DistributionScores:
     """The intervals say what other objects, as many, would give against the same reference.
 
-    same_captions: object i of both is of one caption.
+    same_captions: object i of both is of one caption. Then the intervals of FID and KID say what other captions, with
+    other objects in both sets, would give; `benchmarks.intervals` measures how wide they are against such redraws.
     """
     assert generated.network == reference.network, f"{generated.network} is compared with {reference.network}"
     return DistributionScores(
         generated.network,
         len(generated),
         len(reference),
-        fid(generated, reference),
+        fid(generated, reference, same_captions),
         kid(generated, reference, same_captions),
         inception_score(generated),
     )
 
 
-def fid(generated: ImageSet, reference: ImageSet) -> Estimate:
+def fid(generated: ImageSet, reference: ImageSet, same_captions: bool = False) -> Estimate:
     """|mu_1 - mu_2|^2 + tr(S_1 + S_2 - 2 (S_1 S_2)^(1/2)) of the features' means and covariances (Heusel et al. 2017).
 
     It falls as there are more images: compare it only at equal numbers of objects and views, against one reference.
-    `limit` is its straight line in 1 / n, drawn to infinitely many generated images (Chong and Forsyth 2020): trust it
-    where there are several times as many images as features. Views of one object are no independent images, and make
-    it higher than as many single images would; the interval leaves out objects, not views.
+    `limit` is its straight line in 1 / n, drawn to infinitely many generated images (Chong and Forsyth 2020), with the
+    same captions to as many real ones: trust it where there are several times as many images as features. An estimate
+    with an error of its own, it can fall a little below 0. Views of one object are no independent images, and make FID
+    higher than as many single images would; the interval leaves out objects, not views.
     """
     _refuse_few(generated, reference)
+    images = lambda one, objects: one.features[objects].flatten(0, 1)
+    if same_captions:
+        both = lambda objects: Frechet(images(reference, objects))(images(generated, objects))
+        return jackknife(both, _as_many(generated, reference))
     distance = Frechet(reference.features.flatten(0, 1))
-    return jackknife(lambda objects: distance(generated.features[objects].flatten(0, 1)), len(generated))
+    return jackknife(lambda objects: distance(images(generated, objects)), len(generated))
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from metrics.distribution import Frechet, compare, fid, inception_score, kid
 from metrics.features import Features
 from metrics.image_set import ImageSet, see
 from metrics.intervals import bootstrap
+from metrics.jackknife import Estimate
 
 
 def draw(mean: list[float], covariance: list[list[float]], n: int, rng: torch.Generator) -> Float[Tensor, "n f"]:
@@ -124,11 +126,31 @@ def test_kid_is_0_on_average_also_where_both_sets_show_the_same_captions_at_any_
         assert all_pairs.max() < -1 / n
 
 
-def test_a_set_has_no_kid_to_itself_and_that_is_certain(rng: torch.Generator) -> None:
-    """k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i) = 0 for every pair of captions."""
+@pytest.mark.parametrize("distance", [fid, kid])
+def test_a_set_has_no_distance_to_itself_and_without_a_caption_in_both_still_none(
+    distance: Callable[..., Estimate], rng: torch.Generator
+) -> None:
+    """KID: k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i) = 0 for every pair of captions."""
     same = shown(torch.randn(30, 2, 6, generator=rng))
-    found = kid(same, same, same_captions=True)
-    assert (found.value, found.interval.low, found.interval.high) == pytest.approx((0, 0, 0), abs=1e-12)
+    found = distance(same, same, same_captions=True)
+    assert (found.value, found.interval.low, found.interval.high, found.limit) == pytest.approx((0,) * 4, abs=1e-5)
+
+
+@pytest.mark.parametrize("distance", [fid, kid])
+def test_what_captions_differ_by_does_not_widen_an_interval_where_both_sets_show_them(
+    distance: Callable[..., Estimate], rng: torch.Generator
+) -> None:
+    """It is sqrt(2) too wide for equal sets, give or take; leaving captions out of one set made it 10 times so."""
+
+    def drawn() -> Estimate:
+        meant = torch.randn(57, 1, 4, generator=rng)
+        generated, reference = (shown(meant + 0.1 * torch.randn(57, 1, 4, generator=rng)) for _ in range(2))
+        return distance(generated, reference, same_captions=True)
+
+    found = [drawn() for _ in range(20)]
+    width = math.sqrt(sum((one.interval.high - one.interval.low) ** 2 for one in found) / 20)
+    needed = 2 * 2.1 * torch.tensor([one.value for one in found]).std().item()
+    assert 0.8 * needed < width < 2.5 * needed
 
 
 def test_images_of_one_class_each_score_the_number_of_classes() -> None:
