@@ -150,7 +150,7 @@ def of_object(
     images, opacity = look(cameras)
     scores = of_subject(images, opacity, subject, prompt, cameras, pictures, networks)
     solids = lambda fronts: subject.build(parse(prompt).worn, fronts)
-    found = janus(look(janus_cameras(SIZE))[0], prompt, TrueViews(solids), read_rule(rule_file("true_views")))
+    found = janus(*look(janus_cameras(SIZE)), prompt, TrueViews(solids), read_rule(rule_file("true_views")))
     return scores | {"janus": int(found.is_janus), "janus_front_arcs": found.front_arcs}
 
 
