@@ -46,17 +46,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class JanusScore:
-    front_arcs: int
+    front_arcs: int  # 0: faceless, which is not Janus, but nothing to be proud of
     p_front: Float[Tensor, "a"]  # by azimuth from 0, mean over elevations
 
     @property
     def is_janus(self) -> bool:
         return self.front_arcs >= 2
-
-    @property
-    def is_faceless(self) -> bool:
-        """Not Janus, but nothing to be proud of: no side looks like the front."""
-        return self.front_arcs == 0
 
 
 def janus_cameras(size: int = 64, elevations: Sequence[float] = ELEVATIONS) -> Cameras:
