@@ -124,7 +124,7 @@ def known(prior: DiffusionPrior, networks: Networks, captions: Sequence[str]) ->
         scores.tolist(),
         [one.psnr for one in found],
         [one.silhouette_iou for one in found],
-        kid(generated, real).value,
+        kid(generated, real, same_captions=True).value,
     )
 
 
@@ -153,7 +153,7 @@ def of_object(
     images, opacity = look(cameras)
     scores = of_subject(images, opacity, subject, prompt, cameras, pictures, networks)
     solids = lambda fronts: subject.build(parse(prompt).worn, fronts)
-    found = janus(look(janus_cameras(SIZE))[0], prompt, TrueViews(solids), read_rule(rule_file("true_views")))
+    found = janus(*look(janus_cameras(SIZE)), prompt, TrueViews(solids), read_rule(rule_file("true_views")))
     return scores | {"janus": int(found.is_janus), "janus_front_arcs": found.front_arcs}
 
 

@@ -16,19 +16,12 @@ W = 100.0  # Hessel et al. 2021 have 2.5; text-to-3D papers and torchmetrics hav
 
 @dataclass(frozen=True)
 class TextImageScore:
-    """Of b pictures; the names of both figures end in the model's."""
+    """Of b pictures."""
 
     model: str
     clip_score: Float[Tensor, "b"]  # 0 to 100
     retrieved: Bool[Tensor, "b"]
     n_candidates: int
-
-    def named(self) -> dict[str, float]:
-        """As metrics.json has them; R-precision says among how many captions."""
-        return {
-            f"clip_score_{self.model}": self.clip_score.mean().item(),
-            f"r_precision_{self.n_candidates}_{self.model}": self.retrieved.float().mean().item(),
-        }
 
 
 def score(

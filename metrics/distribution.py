@@ -40,30 +40,39 @@ class DistributionScores:
         }
 
 
-def compare(generated: ImageSet, reference: ImageSet) -> DistributionScores:
-    """The intervals say what other objects, as many, would give against the same reference."""
+def compare(generated: ImageSet, reference: ImageSet, same_captions: bool = False) -> DistributionScores:
+    """The intervals say what other objects, as many, would give against the same reference.
+
+    same_captions: object i of both is of one caption. Then the intervals of FID and KID say what other captions, with
+    other objects in both sets, would give; `benchmarks.intervals` measures how wide they are against such redraws.
+    """
     assert generated.network == reference.network, f"{generated.network} is compared with {reference.network}"
     return DistributionScores(
         generated.network,
         len(generated),
         len(reference),
-        fid(generated, reference),
-        kid(generated, reference),
+        fid(generated, reference, same_captions),
+        kid(generated, reference, same_captions),
         inception_score(generated),
     )
 
 
-def fid(generated: ImageSet, reference: ImageSet) -> Estimate:
+def fid(generated: ImageSet, reference: ImageSet, same_captions: bool = False) -> Estimate:
     """|mu_1 - mu_2|^2 + tr(S_1 + S_2 - 2 (S_1 S_2)^(1/2)) of the features' means and covariances (Heusel et al. 2017).
 
     It falls as there are more images: compare it only at equal numbers of objects and views, against one reference.
-    `limit` is its straight line in 1 / n, drawn to infinitely many generated images (Chong and Forsyth 2020): trust it
-    where there are several times as many images as features. Views of one object are no independent images, and make
-    it higher than as many single images would; the interval leaves out objects, not views.
+    `limit` is its straight line in 1 / n, drawn to infinitely many generated images (Chong and Forsyth 2020), with the
+    same captions to as many real ones: trust it where there are several times as many images as features. An estimate
+    with an error of its own, it can fall a little below 0. Views of one object are no independent images, and make FID
+    higher than as many single images would; the interval leaves out objects, not views.
     """
     _refuse_few(generated, reference)
+    images = lambda one, objects: one.features[objects].flatten(0, 1)
+    if same_captions:
+        both = lambda objects: Frechet(images(reference, objects))(images(generated, objects))
+        return jackknife(both, _as_many(generated, reference))
     distance = Frechet(reference.features.flatten(0, 1))
-    return jackknife(lambda objects: distance(generated.features[objects].flatten(0, 1)), len(generated))
+    return jackknife(lambda objects: distance(images(generated, objects)), len(generated))
 
 
 @contextmanager
@@ -100,17 +109,22 @@ class _Given(nn.Identity):
         self.num_features = num_features
 
 
-def kid(generated: ImageSet, reference: ImageSet) -> Estimate:
+def kid(generated: ImageSet, reference: ImageSet, same_captions: bool = False) -> Estimate:
     """E k(x, x') + E k(y, y') - 2 E k(x, y), with k = (x . y / f + 1)^3 and x, x' of different objects
     (Binkowski et al. 2018): 0 on average, at any number of objects, where both sets are drawn alike.
 
     All pairs take part, in place of a mean over random subsets. Pairs of views of one object do not: they are more
-    alike than two draws, and would raise it.
+    alike than two draws, and would raise it. Nor do, with the same captions, x and y of one caption, which would lower
+    it (Gretton et al. 2012, eq. 4, of the pairs x_i, y_i).
     """
     _refuse_few(generated, reference)
     own, cross = kernel(generated.features, generated.features), kernel(generated.features, reference.features)
-    real = _apart(kernel(reference.features, reference.features))
-    return jackknife(lambda x: _apart(own[x][:, x]) + real - 2 * cross[x].mean().item(), len(generated))
+    real = kernel(reference.features, reference.features)
+    if same_captions:
+        terms = ((own, 1), (real, 1), (cross, -2))
+        return jackknife(lambda x: sum(sign * _apart(k[x][:, x]) for k, sign in terms), _as_many(generated, reference))
+    spread = _apart(real)
+    return jackknife(lambda x: _apart(own[x][:, x]) + spread - 2 * cross[x].mean().item(), len(generated))
 
 
 def kernel(a: Float[Tensor, "o v f"], b: Float[Tensor, "p w f"]) -> Float[Tensor, "o p"]:
@@ -143,6 +157,11 @@ def score_of(logits: Float[Tensor, "n c"]) -> float:
         metric = InceptionScore(nn.Identity(), splits=1)
         metric.update(logits.double())
         return metric.compute()[0].item()
+
+
+def _as_many(generated: ImageSet, reference: ImageSet) -> int:
+    assert len(generated) == len(reference), f"{len(generated)} objects and {len(reference)} have not the same captions"
+    return len(generated)
 
 
 def _refuse_few(*sets: ImageSet) -> None:

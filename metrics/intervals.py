@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import torch
 from jaxtyping import Float
 from scipy.special import stdtrit
 from torch import Tensor
@@ -55,21 +53,3 @@ def around(value: float, standard_error: float, freedom: int, level: float = 0.9
     """Student's t: value +- t standard_error, where the error was estimated with so many degrees of freedom."""
     reach = float(stdtrit(freedom, (1 + level) / 2)) * standard_error
     return Interval(value - reach, value + reach)
-
-
-def bootstrap(
-    values: Float[Tensor, "n *shape"],
-    statistic: Callable[[Tensor], float],
-    rng: torch.Generator,
-    n: int = 1000,
-    level: float = 0.95,
-) -> Interval:
-    """Percentiles of the statistic over n resamples, with replacement, of the rows of `values` (Efron, 1979).
-
-    A row is one independent experiment: the views of one object belong in the same row. For means, rates and medians;
-    a resample repeats a third of its rows, which shifts distances between sets (see jackknife.py).
-    """
-    picks = torch.randint(len(values), (n, len(values)), generator=rng).to(values.device)
-    found = torch.tensor([statistic(values[pick]) for pick in picks], dtype=torch.float64)
-    low, high = found.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)).tolist()
-    return Interval(low, high)

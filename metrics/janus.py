@@ -17,6 +17,7 @@ from data.cameras import Cameras, look_at_origin
 from data.samplers import turntable
 
 N_AZIMUTHS, ELEVATIONS = 24, (0.0, 20.0)  # degrees; a view from the front every 15 degrees, from two heights
+EMPTY = 0.02  # mean opacity; the least that a toy with a front has from here is 0.13
 RULES = Path(__file__).parent
 
 
@@ -45,17 +46,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class JanusScore:
-    front_arcs: int
+    front_arcs: int  # 0: faceless, which is not Janus, but nothing to be proud of
     p_front: Float[Tensor, "a"]  # by azimuth from 0, mean over elevations
 
     @property
     def is_janus(self) -> bool:
         return self.front_arcs >= 2
-
-    @property
-    def is_faceless(self) -> bool:
-        """Not Janus, but nothing to be proud of: no side looks like the front."""
-        return self.front_arcs == 0
 
 
 def janus_cameras(size: int = 64, elevations: Sequence[float] = ELEVATIONS) -> Cameras:
@@ -65,10 +61,18 @@ def janus_cameras(size: int = 64, elevations: Sequence[float] = ELEVATIONS) -> C
     return look_at_origin(ring.azimuth.repeat(n), elevation, ring.distance.repeat(n), ring.fov_y.repeat(n), size, size)
 
 
-def janus(images: Float[Tensor, "b h w 3"], prompt: str, classifier: ViewClassifier, rule: Rule) -> JanusScore:
-    """images: of one object, from `janus_cameras`."""
+def janus(
+    images: Float[Tensor, "b h w 3"],
+    opacity: Float[Tensor, "b h w 1"],
+    prompt: str,
+    classifier: ViewClassifier,
+    rule: Rule,
+) -> JanusScore:
+    """images: of one object, from `janus_cameras`. What is hardly there has no front, whatever the classifier reads
+    into a bare background."""
     p_front = classifier.p_front(images, prompt).unflatten(0, (-1, N_AZIMUTHS))
-    return JanusScore(front_arcs(p_front, rule), p_front.mean(dim=0))
+    arcs = front_arcs(p_front, rule) if opacity.mean() >= EMPTY else 0
+    return JanusScore(arcs, p_front.mean(dim=0))
 
 
 def front_arcs(p_front: Float[Tensor, "e a"], rule: Rule) -> int:

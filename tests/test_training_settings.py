@@ -97,6 +97,8 @@ def test_the_table_scores_the_weights_of_its_seed(seed: int) -> None:
     for row in ("no_2d", "proposed", "proposed_4x"):
         written = composed("experiment=table1", f"row={row}", f"seed={seed}")["system.out"]
         assert f"prior.path={written}" in rows[row]
+
+
 @pytest.mark.parametrize("experiment", ["train_prior", "train_prior_2d", "train_prior_assets", "train_clip", "table1"])
 def test_whatever_measures_stands_before_what_writes_it_down(experiment: str) -> None:
     """Else a score is in the row of the next step, and the last one in none."""

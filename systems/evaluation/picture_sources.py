@@ -31,11 +31,14 @@ from systems.sample import Sample, read_views
 
 @dataclass(frozen=True)
 class Drawn:
-    """Of o objects in v views each. cameras: of one object; None: nobody knows. facts: for metrics.json."""
+    """Of o objects in v views each. cameras: of one object; None: nobody knows. facts: for metrics.json.
+    captioned: object i is of caption i.
+    """
 
     images: UInt8[Tensor, "o v h w 3"]
     cameras: Cameras | None = None
     facts: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    captioned: bool = True
 
 
 @runtime_checkable
@@ -106,16 +109,17 @@ class FromFolder:
     """Captioned pictures, each of an object of its own, as many as there are captions or, if there are less, all; their
     captions do not matter. For a reference of one's own.
 
-    path: what data/pictures.py reads.
+    path: what data/pictures.py reads. seed: of the choice; files that are neighbours are often alike.
     """
 
-    def __init__(self, path: str, size: PositiveInt = 256) -> None:
-        self.pictures = CaptionedPictures(path, size, "metric.reference.path")
+    def __init__(self, path: str, size: PositiveInt = 256, seed: Seed = 0) -> None:
+        self.pictures, self.seed = CaptionedPictures(path, size, "metric.reference.path"), seed
 
     def draw(self, captions: Sequence[str], folder: RunFolder, checkpoint: Path | None) -> Drawn:
-        chosen = range(min(len(captions), len(self.pictures)))
+        order = torch.randperm(len(self.pictures), generator=step_generator(self.seed, 0))
+        chosen = order[: len(captions)].sort().values.tolist()
         if len(chosen) < 3:
             raise UserError(
                 f"metric.reference.path={self.pictures.path} holds {len(chosen)} pictures; a set has 3 or more"
             )
-        return Drawn(torch.stack([self.pictures.image(i) for i in chosen])[:, None])
+        return Drawn(torch.stack([self.pictures.image(i) for i in chosen])[:, None], captioned=False)

@@ -83,13 +83,14 @@ class ScorePictures:
         if self.reference is None:
             found = inception_score(see_all(self.features, drawn.images))
             return found.named(f"inception_score_{self.features.name}")
-        reference = self.reference.draw(self.captions, folder, checkpoint).images
-        if reference.shape[2:4] != drawn.images.shape[2:4]:
-            sizes = [f"{one.shape[2]} x {one.shape[3]}" for one in (reference, drawn.images)]
+        reference = self.reference.draw(self.captions, folder, checkpoint)
+        if reference.images.shape[2:4] != drawn.images.shape[2:4]:
+            sizes = [f"{one.images.shape[2]} x {one.images.shape[3]}" for one in (reference, drawn)]
             raise UserError(f"metric.reference.size: its pictures have {sizes[0]} pixels, the others {sizes[1]}")
-        seen = see_once(self.features, reference, self.cache_dir)
+        seen = see_once(self.features, reference.images, self.cache_dir)
         log.info("Comparing with %d objects ...", len(seen))
-        return compare(see_all(self.features, drawn.images), seen).named() | {"reference": len(seen)}
+        both = drawn.captioned and reference.captioned
+        return compare(see_all(self.features, drawn.images), seen, both).named() | {"reference": len(seen)}
 
     def by_caption(self, images: UInt8[Tensor, "o v h w 3"]) -> Scores:
         """What the pictures of a toy are asked about is its plain caption: R-precision tells toys apart, not wordings

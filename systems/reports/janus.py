@@ -84,8 +84,9 @@ def count_fronts(
     if counter is None:
         return None
     cameras = janus_cameras(size, elevations)
-    images = torch.cat([system.look(cameras[i : i + 1]).rgb.cpu() for i in range(len(cameras))])
-    return counter.name, janus(images, system.prompt, counter.classifier, counter.rule)
+    seen = [system.look(cameras[i : i + 1]) for i in range(len(cameras))]
+    images, opacity = (torch.cat([getattr(one, name).cpu() for one in seen]) for name in ("rgb", "opacity"))
+    return counter.name, janus(images, opacity, system.prompt, counter.classifier, counter.rule)
 
 
 def janus_of(system: Viewable, fronts: Fronts) -> dict[str, int | str]:

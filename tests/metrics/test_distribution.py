@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from data.errors import UserError
 from metrics.distribution import Frechet, compare, fid, inception_score, kid
 from metrics.features import Features
 from metrics.image_set import ImageSet, see
-from metrics.intervals import bootstrap
+from metrics.jackknife import Estimate
 
 
 def draw(mean: list[float], covariance: list[list[float]], n: int, rng: torch.Generator) -> Float[Tensor, "n f"]:
@@ -76,7 +77,10 @@ def test_the_jackknife_holds_fid_where_the_bootstraps_percentiles_lie_above_it(r
     reference, generated = torch.randn(2000, 16, generator=rng), torch.randn(100, 16, generator=rng)
     found = fid(shown(generated), shown(reference))
     assert found.value in found.interval
-    assert bootstrap(generated, Frechet(reference), rng, n=100).low > found.value
+    resampled = torch.tensor(
+        [Frechet(reference)(generated[torch.randint(100, (100,), generator=rng)]) for _ in range(99)]
+    )
+    assert resampled.quantile(0.025) > found.value
 
 
 def test_the_views_of_an_object_stay_together(rng: torch.Generator) -> None:
@@ -105,6 +109,50 @@ def test_kid_of_equal_distributions_is_0_on_average_however_alike_the_views_of_a
 
     found = torch.tensor([kid(objects(10), objects(15)).value for _ in range(300)])
     assert abs(found.mean()) < 3 * found.std() / math.sqrt(300)
+
+
+def test_kid_is_0_on_average_also_where_both_sets_show_the_same_captions_at_any_number_of_them(
+    rng: torch.Generator,
+) -> None:
+    """Captions differ by 1, the draws of one by 0.1; all pairs would lower it by about 2 / n of the kernel's spread."""
+
+    def drawn(n: int) -> tuple[ImageSet, ImageSet]:
+        meant = torch.randn(n, 1, 4, generator=rng)
+        generated, reference = (shown(meant + 0.1 * torch.randn(n, 3, 4, generator=rng)) for _ in range(2))
+        return generated, reference
+
+    for n in (6, 24):
+        pairs = [drawn(n) for _ in range(30)]
+        apart, all_pairs = (torch.tensor([kid(*pair, same).value for pair in pairs]) for same in (True, False))
+        assert abs(apart.mean()) < 3 * apart.std() / math.sqrt(30)
+        assert all_pairs.max() < -1 / n
+
+
+@pytest.mark.parametrize("distance", [fid, kid])
+def test_a_set_has_no_distance_to_itself_and_without_a_caption_in_both_still_none(
+    distance: Callable[..., Estimate], rng: torch.Generator
+) -> None:
+    """KID: k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i) = 0 for every pair of captions."""
+    same = shown(torch.randn(30, 2, 6, generator=rng))
+    found = distance(same, same, same_captions=True)
+    assert (found.value, found.interval.low, found.interval.high, found.limit) == pytest.approx((0,) * 4, abs=1e-5)
+
+
+@pytest.mark.parametrize("distance", [fid, kid])
+def test_what_captions_differ_by_does_not_widen_an_interval_where_both_sets_show_them(
+    distance: Callable[..., Estimate], rng: torch.Generator
+) -> None:
+    """It is sqrt(2) too wide for equal sets, give or take; leaving captions out of one set made it 10 times so."""
+
+    def drawn() -> Estimate:
+        meant = torch.randn(57, 1, 4, generator=rng)
+        generated, reference = (shown(meant + 0.1 * torch.randn(57, 1, 4, generator=rng)) for _ in range(2))
+        return distance(generated, reference, same_captions=True)
+
+    found = [drawn() for _ in range(12)]
+    width = math.sqrt(sum((one.interval.high - one.interval.low) ** 2 for one in found) / 12)
+    needed = 2 * 2.1 * torch.tensor([one.value for one in found]).std().item()
+    assert 0.8 * needed < width < 2.5 * needed
 
 
 def test_images_of_one_class_each_score_the_number_of_classes() -> None:

@@ -4,7 +4,7 @@ from statistics import NormalDist
 import pytest
 import torch
 
-from metrics.intervals import EVERYTHING, Interval, bootstrap, mean_interval, wilson
+from metrics.intervals import EVERYTHING, Interval, mean_interval, wilson
 
 
 def test_no_success_in_twelve_trials_leaves_a_quarter() -> None:
@@ -45,22 +45,3 @@ def test_the_mean_of_five_numbers_by_students_table() -> None:
 
 def test_one_value_has_no_interval() -> None:
     assert mean_interval(torch.ones(1)) == EVERYTHING
-
-
-def test_the_bootstraps_interval_of_a_large_samples_mean_is_the_normal_one(rng: torch.Generator) -> None:
-    values = torch.randn(400, generator=rng)
-    found = bootstrap(values, lambda x: x.mean().item(), rng, n=4000)
-    wanted = mean_interval(values)
-    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=0.01)
-
-
-def test_the_bootstrap_resamples_whole_rows(rng: torch.Generator) -> None:
-    """Rows that cancel: their sum is 0 in every resample."""
-    rows = torch.tensor([[1.0, -1.0], [5.0, -5.0], [-2.0, 2.0]])
-    assert bootstrap(rows, lambda x: x.sum().item(), rng) == Interval(0.0, 0.0)
-
-
-def test_the_bootstrap_depends_on_its_generator_alone() -> None:
-    values = torch.arange(9.0)
-    once, again = (bootstrap(values, lambda x: x.mean().item(), torch.Generator().manual_seed(1)) for _ in range(2))
-    assert once == again

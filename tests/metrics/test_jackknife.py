@@ -32,10 +32,17 @@ def test_a_bias_of_1_over_n_comes_off_whole_and_widens_nothing_in_blocks_of_any_
 
 
 def test_95_of_100_intervals_hold_the_truth(rng: torch.Generator) -> None:
-    """Of the mean of a lopsided distribution, by 20 blocks of 5."""
+    """Of the mean of a lopsided distribution, by 19 blocks of 5 or 6."""
     draws = torch.rand(400, 100, generator=rng).square()
     held = [1 / 3 in jackknife(lambda i, x=values: x[i].mean().item(), 100).interval for values in draws]
     assert sum(held) / len(held) == pytest.approx(0.95, abs=0.03)
+
+
+def test_what_takes_turns_is_in_each_block_alike() -> None:
+    """Of 18 levels, leaving out a block does not move the mean; every 20th member has only half of the levels."""
+    levels = (torch.arange(18 * 57) % 18).double()
+    found = jackknife(lambda i: levels[i].mean().item(), len(levels))
+    assert found.interval.high - found.interval.low < 1e-9
 
 
 def test_an_estimate_names_its_interval() -> None:

@@ -88,14 +88,23 @@ class Told:
         return images.mean(dim=(1, 2, 3))
 
 
-def test_the_score_says_janus_faceless_or_neither():
+def shown(*fronts: float) -> Float[Tensor, "b h w 3"]:
+    return seen_from(*fronts).flatten()[:, None, None, None].expand(-1, 2, 2, 3)
+
+
+def solid(opacity: float) -> Float[Tensor, "b h w 1"]:
+    return torch.full((len(ELEVATIONS) * N_AZIMUTHS, 2, 2, 1), opacity)
+
+
+def test_what_is_hardly_there_has_no_front_whatever_a_classifier_says():
+    look = lambda opacity: janus(shown(0.0, 180.0), solid(opacity), "a dog", Told(), RULE)
+    assert [look(opacity).is_janus for opacity in (0.0, 0.01, 0.03, 1.0)] == [False, False, True, True]
+    assert look(0.0).front_arcs == 0
+
+
+def test_two_fronts_are_janus_and_none_is_not():
     assert isinstance(Told(), ViewClassifier)
-    look = lambda *fronts: janus(
-        seen_from(*fronts).flatten()[:, None, None, None].expand(-1, 2, 2, 3), "a dog", Told(), RULE
-    )
-    assert [(s.front_arcs, s.is_janus, s.is_faceless) for s in (look(), look(0.0), look(0.0, 180.0))] == [
-        (0, False, True),
-        (1, False, False),
-        (2, True, False),
-    ]
+    look = lambda *fronts: janus(shown(*fronts), solid(0.2), "a dog", Told(), RULE)
+    found = (look(), look(0.0), look(0.0, 180.0))
+    assert [(score.front_arcs, score.is_janus) for score in found] == [(0, False), (1, False), (2, True)]
     torch.testing.assert_close(look(90.0).p_front, seen_from(90.0)[0])

@@ -3,6 +3,7 @@ import torch
 
 from data.errors import UserError
 from data.toybox.grammar import build
+from data.toybox.parts import Part
 from data.toybox.raycast import render
 from data.toybox.split import HELD_OUT
 from data.toybox.subjects import SUBJECTS
@@ -15,7 +16,12 @@ CAMERAS = janus_cameras(64)
 
 
 def views(prompt: str, *fronts: int) -> torch.Tensor:
-    return render(build(toy_of(prompt), fronts=fronts), CAMERAS)[..., :3]
+    return seen(build(toy_of(prompt), fronts=fronts))[0]
+
+
+def seen(parts: list[Part]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Colours and opacity."""
+    return render(parts, CAMERAS).split((3, 1), dim=-1)
 
 
 def test_views_of_the_true_toy_are_front_within_45_degrees():
@@ -28,15 +34,15 @@ def test_views_of_the_true_toy_are_front_within_45_degrees():
 def test_true_toys_are_not_janus_and_toys_with_more_fronts_are(fronts, is_janus):
     rule = read_rule(rule_file("true_views"))
     for prompt in PROMPTS:
-        assert janus(views(prompt, *fronts), prompt, TrueViews(), rule).is_janus == is_janus, prompt
+        shown = seen(build(toy_of(prompt), fronts=fronts))
+        assert janus(*shown, prompt, TrueViews(), rule).is_janus == is_janus, prompt
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_an_object_that_no_caption_means_is_told_from_its_solids(name):
     solids = lambda fronts: SUBJECTS[name].build(fronts=fronts)
     for fronts in ((0,), (0, 180), (0, 90, 180, 270)):
-        seen = render(solids(fronts), CAMERAS)[..., :3]
-        score = janus(seen, "a sks thing", TrueViews(solids), read_rule(rule_file("true_views")))
+        score = janus(*seen(solids(fronts)), "a sks thing", TrueViews(solids), read_rule(rule_file("true_views")))
         assert score.is_janus == (fronts != (0,)) and score.front_arcs > 0, fronts
 
 

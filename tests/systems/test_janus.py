@@ -24,6 +24,15 @@ class Shown:
         return RenderOutput(views[..., :3], views[..., 3:], views[..., 3:], None, None)
 
 
+class Nothing:
+    def __init__(self, prompt: str) -> None:
+        self.prompt = prompt
+
+    def look(self, cameras: Cameras) -> RenderOutput:
+        grey, none = (torch.full((len(cameras), 64, 64, n), level) for n, level in ((3, 0.5), (1, 0.0)))
+        return RenderOutput(grey, none, none, None, None)
+
+
 class SeesFaces:
     """Tells a front by the white of its eyes; has heard of few things."""
 
@@ -57,6 +66,13 @@ def test_on_the_way_a_ring_of_small_pictures_is_enough():
     for fronts, is_janus in (((0,), False), ((0, 180), True)):
         counted = count_fronts(Shown("a red dog wearing a blue hat", *fronts), KnownFronts(), 32, (20.0,))
         assert counted is not None and counted[1].front_arcs > 0 and counted[1].is_janus == is_janus
+
+
+@pytest.mark.parametrize("prompt", ["a red dog wearing a blue hat", "a pink house"])
+def test_an_empty_scene_is_faceless_for_every_prompt(prompt: str):
+    """Grey from everywhere is as near to one view of a toy as to another, or nearest to its front."""
+    found = janus_of(Nothing(prompt), KnownFronts())
+    assert (found["janus"], found["janus_front_arcs"]) == (0, 0)
 
 
 def test_prompts_about_no_toy_with_a_front_have_no_janus():

@@ -17,7 +17,7 @@ from guidance.prompts import PromptProcessor
 from guidance.sampling import DDIM
 from metrics.features import Features
 from systems.command.run_folder import Interrupted, RunFolder
-from systems.evaluation.picture_sources import FromPrior, FromToybox
+from systems.evaluation.picture_sources import FromFolder, FromPrior, FromToybox
 from systems.evaluation.score_pictures import ScorePictures
 from systems.evaluation.seen_pictures import see_once
 from systems.reports.tables import Table
@@ -72,7 +72,7 @@ def echo(tmp_path: Path, sampler: DDIM | Stopping | None = None) -> FromPrior:
 def test_the_toybox_is_as_good_as_itself(scored: Scored) -> None:
     same = FromToybox(size=16, variation=0.0)
     found = scored(same, reference=same, n_captions=6)
-    assert found["fid_mean_color"] == pytest.approx(0, abs=1e-9)
+    assert (found["fid_mean_color"], found["kid_mean_color"]) == pytest.approx((0, 0), abs=1e-9)
     assert found["truth_psnr"] > 30 and found["truth_iou"] > 0.75  # 16 pixels; and grey parts count as holes
     assert found["captions"] == found["reference"] == 6 and found["images"] == 24
 
@@ -138,6 +138,36 @@ def test_what_was_interrupted_goes_on_with_the_pictures_that_are_there(scored: S
 def test_a_reference_of_another_size_is_refused(scored: Scored, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"metric.reference.size: its pictures have 8 x 8 pixels, the others 4 x 4"):
         scored(echo(tmp_path), reference=FromToybox(size=8), n_captions=3)
+
+
+def test_of_a_folder_as_many_pictures_are_drawn_as_there_are_captions(tmp_path: Path) -> None:
+    """Its first files by name, all black, are no sample of it."""
+    for i in range(40):
+        iio.imwrite(tmp_path / f"{i:02}.png", torch.full((4, 4, 3), 6 * i, dtype=torch.uint8).numpy())
+        (tmp_path / f"{i:02}.txt").write_text("a thing")
+
+    def draw(n: int, seed: int) -> list[int]:
+        drawn = FromFolder(str(tmp_path), 4, seed).draw(["a red dog"] * n, folder(tmp_path / "run"), None)
+        assert not drawn.captioned
+        return [int(image[0, 0, 0, 0]) // 6 for image in drawn.images]
+
+    few = draw(8, 0)
+    assert few == draw(8, 0) and few != draw(8, 1) and few != list(range(8))
+    assert len(set(few)) == 8 and max(few) >= 20
+    assert draw(50, 0) == list(range(40))
+
+
+def test_a_folder_of_the_same_pictures_shares_no_captions(scored: Scored, tmp_path: Path) -> None:
+    """KID compares all pairs of the sets then: with themselves, they are a little below 0."""
+    caption_file = tmp_path / "captions.txt"
+    caption_file.write_text("a red dog\na green car\na blue chair\n")
+    toys = FromToybox(size=4, n_view=1)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i, image in enumerate(toys.draw(caption_file.read_text().splitlines(), folder(tmp_path), None).images):
+        iio.imwrite(pictures / f"{i}.png", image[0].numpy())
+        (pictures / f"{i}.txt").write_text("a thing")
+    assert scored(toys, reference=FromFolder(str(pictures), 4), file=str(caption_file))["kid_mean_color"] < -1e-4
 
 
 def test_pictures_are_looked_at_once(tmp_path: Path, rng: torch.Generator) -> None:
