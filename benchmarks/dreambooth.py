@@ -34,30 +34,34 @@ from data.subject_pictures import read_subject  # noqa: E402
 from data.toybox.captions import parse  # noqa: E402
 from data.toybox.raycast import render  # noqa: E402
 from data.toybox.split import HELD_OUT  # noqa: E402
-from data.toybox.subjects import SUBJECTS, write_pictures  # noqa: E402
+from data.toybox.subjects import AZIMUTHS, SUBJECTS, write_pictures  # noqa: E402
 from guidance.diffusion_prior import DiffusionPrior  # noqa: E402
 from metrics.toybox_truth import silhouette_on_grey  # noqa: E402
 from systems.command.run_folder import slug  # noqa: E402
 
 TOKEN = "sks"
-UNET = ["system.parts=[unet,text_encoder]"]
+SINGLE = "experiment=dreambooth"
+UNET = [SINGLE, "system.parts=[unet,text_encoder]"]
+TOLD = ["experiment=dreambooth_views", f"subject.azimuths=[{','.join(f'{one:g}' for one in AZIMUTHS)}]"]
 VARIANTS = {
-    "parameters": ["preservation=parameters"],
-    "none": ["preservation=none"],
-    "class_prior": ["preservation=class_prior"],
+    "views": TOLD,
+    "views_none": [*TOLD, "preservation=none"],
+    "parameters": [SINGLE, "preservation=parameters"],
+    "none": [SINGLE, "preservation=none"],
+    "class_prior": [SINGLE, "preservation=class_prior"],
     "unet": [*UNET, "system.learning_rate=0.0001", "preservation.weight=1000"],
     "unet_none": [*UNET, "system.learning_rate=0.0001", "preservation=none"],
     "lora": [*UNET, "system.rank=8", "preservation=none"],
-    "word": ["system.parts=[word]", "preservation=none"],
+    "word": [SINGLE, "system.parts=[word]", "preservation=none"],
 }
-DEFAULT = ("parameters", "none", "class_prior", "unet", "unet_none", "lora")
+DEFAULT = ("views", "views_none", "parameters", "none", "class_prior", "unet", "lora")
 ENDINGS = {  # what the second prompt says of a subject: nothing that it has a colour of
     "dog": " wearing a red hat",
     "duck": " wearing a green scarf",
     "robot": " wearing a blue crown",
 }
 SAMPLED = ("truth_psnr", "truth_iou", "identity_efficientnet_lite0", "identity_mini_clip")
-TOLD = ("clip_score_mini_clip", "r_precision_mini_clip", "truth_psnr")
+AS_TOLD = ("clip_score_mini_clip", "r_precision_mini_clip", "truth_psnr")
 KEPT = ("lost_psnr", "lost_iou", "lost_clip_score", "known_kid")
 AGAINST = ("identity", "clip_score", "r_precision")  # what the true subject has figures of, too
 EMBEDDED = Path("assets/mini")
@@ -83,7 +87,7 @@ class Bench:
         """The run that has learned the subject."""
         kind = SUBJECTS[name].kind
         about = [f"subject.pictures={self.out / 'pictures' / name}", f"subject.kind={kind}", f"subject.token={TOKEN}"]
-        ask = ["experiment=dreambooth", f"name=dreambooth_{variant}", *about, *VARIANTS[variant], *self.more]
+        ask = [*VARIANTS[variant], f"name=dreambooth_{variant}", *about, *self.more]
         return self._launch(f"dreambooth_{variant}", f"a {TOKEN} {kind}", ask)
 
     def distilled(self, name: str, variant: str, ending: str) -> Path:
@@ -181,7 +185,7 @@ def of_the_subject_itself(row: Row) -> Row:
 
 def priors_table(rows: Mapping[str, Row]) -> Table:
     """A variant per line, the mean over subjects."""
-    columns = ["", *SAMPLED, *(f"told_{key}" for key in TOLD), *KEPT]
+    columns = ["", *SAMPLED, *(f"told_{key}" for key in AS_TOLD), *KEPT]
     table = Table(*columns)
     for name, row in rows.items():
         cells = [f"{row[key]:.3f}{_reach(row, key)}" if key in row else "" for key in columns[1:]]
@@ -213,7 +217,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs/dreambooth_table"))
     parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, default=list(SUBJECTS))
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(DEFAULT))
-    parser.add_argument("--objects", nargs="*", choices=VARIANTS, default=["parameters"], help="variants distilled")
+    parser.add_argument(
+        "--objects", nargs="*", choices=VARIANTS, default=["views", "parameters"], help="variants distilled"
+    )
     parser.add_argument("--seeds", type=int, default=4, help="samples of each prompt, of four views")
     parser.add_argument(
         "--captions", type=int, default=len(HELD_OUT), help="held-out ones, what is lost is measured on"

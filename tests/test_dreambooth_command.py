@@ -27,6 +27,10 @@ def test_three_pictures_and_a_kind_are_enough(run, pictures) -> None:
     run.accepts("experiment=dreambooth", pictures, "subject.kind=dog", "system.rank=8", "system.parts=[unet]")
     run.accepts("experiment=dreambooth", pictures, "subject.kind=dog", "trainer.accumulate_grad_batches=2")
     run.accepts("experiment=dreambooth_mvdream", pictures, "subject.kind=dog")
+    run.accepts("experiment=dreambooth_mvdream", pictures, "subject.kind=dog", "preservation=none")
+    told = ("experiment=dreambooth_views", pictures, "subject.kind=dog", "subject.azimuths=[-30,0,30]")
+    run.accepts(*told, "preservation=none")
+    run.accepts(*told, "preservation.weight=3")
 
 
 @pytest.mark.parametrize(
@@ -52,6 +56,11 @@ def test_three_pictures_and_a_kind_are_enough(run, pictures) -> None:
 )
 def test_a_wrong_subject_is_told(run, pictures, overrides, told) -> None:
     assert told in run.error("experiment=dreambooth", *(pictures if one == "PICTURES" else one for one in overrides))
+
+
+def test_where_the_pictures_were_taken_must_be_told_if_it_shall_be_known(run, pictures) -> None:
+    missing = run.error("experiment=dreambooth_views", pictures, "subject.kind=dog")
+    assert "subject.azimuths is missing" in missing
 
 
 def test_two_pictures_are_too_few(run, pictures, tmp_path) -> None:
