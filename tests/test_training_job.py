@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from systems.training.mini_networks import new_autoencoder, new_text_encoder, new_unet, save_half
+from systems.training.mini_networks import new_autoencoder, new_text_encoder, new_tokenizer, new_unet, save_half
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMES = {"seconds", "images_per_second"}
@@ -27,6 +27,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     save_half(new_unet((16, 16), text_width=16, heads=2), folder / "unet")
     save_half(new_text_encoder(16, 1, 2), folder / "text_encoder")
+    new_tokenizer().save(folder / "tokenizer")
     vae = new_autoencoder((8, 8, 8))
     vae.register_to_config(latents_mean=[0.0] * 4, latents_std=[1.0] * 4)
     save_half(vae, folder / "vae")

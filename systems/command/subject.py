@@ -15,10 +15,15 @@ KEY = "subject"
 
 
 def check_subject(config: DictConfig) -> None:
-    """UserError if there are no pictures, or if the folder is none of a finished DreamBooth run."""
+    """UserError if there are no pictures, or other azimuths, or if the folder is none of a finished DreamBooth run."""
     subject = OmegaConf.select(config, KEY)
     if isinstance(subject, DictConfig):
-        subject_files(subject.pictures)
+        count, azimuths = len(subject_files(subject.pictures)), subject.azimuths
+        if azimuths is not None and len(azimuths) != count:
+            example = ",".join("0" * count)
+            raise UserError(
+                f"subject.azimuths={azimuths}: there are {count} pictures; say [{example}], degrees, or null"
+            )
         if not subject.kind:
             raise UserError("subject.kind is missing: say what the subject is one of, for instance subject.kind=dog")
     elif subject is not None:

@@ -14,7 +14,6 @@ from torch.nn import Parameter
 from torch.utils.data import DataLoader
 
 from data.cameras import condition
-from data.errors import UserError
 from data.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from data.samplers import turntable
 from data.subject_pictures import before, read_subject
@@ -68,7 +67,7 @@ class DreamBooth(pl.LightningModule):
         super().__init__()
         self.prior, self.preservation, self.kind = prior, preservation, kind
         self.pictures = read_subject(pictures, prior.image_size)
-        self.cameras = None if azimuths is None else _cameras(azimuths, len(self.pictures.colors))
+        self.cameras = None if azimuths is None else _cameras(azimuths)
         self.subject = f"a {token} {kind}"
         self.around = around
         self.learner = Learner(prior.weights, token, parts, rank, prior.device, checkpointing, seed)
@@ -126,8 +125,6 @@ class DreamBooth(pl.LightningModule):
         return steps_loader(self.max_steps * self.trainer.accumulate_grad_batches)
 
 
-def _cameras(azimuths: Sequence[float], n: int) -> Float[Tensor, "n 16"]:
+def _cameras(azimuths: Sequence[float]) -> Float[Tensor, "n 16"]:
     """As the prior is told them; from a little above, since a degree more or less matters little."""
-    if len(azimuths) != n:
-        raise UserError(f"subject.azimuths={list(azimuths)}: there are {n} pictures; say one azimuth for each, or null")
     return torch.cat([condition(turntable(1, 1, start=azimuth)) for azimuth in azimuths])

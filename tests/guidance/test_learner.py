@@ -60,7 +60,7 @@ def test_the_loss_of_a_network_that_says_nothing_is_the_size_of_what_it_should_s
     weights, latents, fresh_rng, monkeypatch
 ):
     learner = Learner(weights, "sks")
-    monkeypatch.setattr(learner.unet, "forward", lambda noisy, t, text: type("Out", (), {"sample": 0 * noisy}))
+    monkeypatch.setattr(learner.unet, "forward", lambda noisy, t, text, cameras: type("Out", (), {"sample": 0 * noisy}))
     rng = fresh_rng()
     t = torch.randint(1000, (3,), generator=rng)
     noise = torch.randn(latents.shape, generator=rng)
