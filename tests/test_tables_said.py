@@ -87,7 +87,7 @@ def test_an_unfinished_run_of_other_settings_is_told_before_the_first_starts(run
 
 def test_a_table_of_what_is_there_asks_for_no_weights(run: Run) -> None:
     run.overrides = run.overrides[1:]
-    run.accepts("experiment=evaluate", "prior.path=/nowhere", "job.run_missing=false")
+    run.accepts("experiment=evaluate", "prior.path=/nowhere", "job.make=nothing")
 
 
 def test_a_row_whose_prior_is_not_trained_yet_keeps_no_other_from_its_scores(run: Run) -> None:

@@ -45,7 +45,7 @@ def _check_asked(job: DictConfig) -> None:
     runs = asked_runs(job)
     for run in runs:
         check_told(run)
-    missing = [run for run in runs if job.run_missing and not run.folder.metrics.exists()]
+    missing = [run for run in runs if job.make == "missing" and not run.folder.metrics.exists()]
     for row in dict.fromkeys(run.row for run in missing):
         _check_row([run for run in missing if run.row == row])
 

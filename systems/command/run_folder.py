@@ -20,6 +20,7 @@ from data.ranges import Seed
 
 # What may differ between a run and its continuation
 FREE_TO_CHANGE = {"resume", "output", "folder", "progress", "checkpoint", "report", "export", "metric", "before_after"}
+FREE_TO_CHANGE |= {"job.reference", "job.features", "job.clip"}  # look at pictures that are drawn already
 # The first two only watch; any number of workers, or of processes that share a batch, does the same
 FREE_ANYWHERE = {"callbacks", "logger", "workers", "devices", "num_nodes", "strategy"}
 LONGEST = 80  # letters of a name
@@ -197,14 +198,15 @@ def _leaves(config: DictConfig) -> dict[str, str]:
     leaves: dict[str, str] = {}
 
     def walk(path: str, value: object) -> None:
+        if path in FREE_TO_CHANGE:
+            return
         if isinstance(value, dict):
             for key in value.keys() - FREE_ANYWHERE:
                 walk(f"{path}.{key}" if path else str(key), value[key])
         else:
             leaves[path] = repr(value)
 
-    assert isinstance(tree, dict)
-    walk("", {key: value for key, value in tree.items() if key not in FREE_TO_CHANGE})
+    walk("", tree)
     return leaves
 
 

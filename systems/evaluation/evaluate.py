@@ -6,7 +6,7 @@ import csv
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -56,7 +56,7 @@ class Evaluate:
     the runs are told what is not about the table. output, name: the runs stand in <output>/<name>/<setting>/; those
     that are finished there are not made again. default_file: of prompts, if no others are given.
     shard: `1/4` makes the second of four shares of the prompts; empty: all. The table is of all that is there.
-    run_missing: false makes the table only. measures: of metrics.json, in the order of the columns.
+    make: `nothing`, and only the table is made. measures: of metrics.json, in the order of the columns.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Evaluate:
         default_file: str | None = None,
         seeds: Sequence[Seed] = (0, 1, 2),
         shard: str = "",
-        run_missing: bool = True,
+        make: Literal["missing", "nothing"] = "missing",
         logger: WandbLog | Literal[False] = False,
     ) -> None:
         if not settings or not seeds:
@@ -82,12 +82,12 @@ class Evaluate:
         self.output, self.name, self.seeds = output, name, seeds
         self.handed, self.prompts = handed_on(said), prompt_list(prompt, prompts, file, default_file)
         self.own, self.part = share(self.prompts, shard), shard and "-" + shard.replace("/", "-")
-        self.run_missing, self.logger = run_missing, logger
+        self.make, self.logger = make, logger
         made = lambda s, prompt, seed: RunFolder(output, f"{name}/{s}", prompt, seed).path
         self.runs = [Run(s, p, n, made(s, p, n)) for p in self.prompts for n in seeds for s in settings]
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
-        if self.run_missing:
+        if self.make == "missing":
             make_missing([self.batch(setting) for setting in self.settings], folder)
         finished = [run for run in self.runs if run.is_finished]
         if not finished:
@@ -135,7 +135,8 @@ class Evaluate:
             rows[setting] = {"runs": str(len(own))}
             for name in self.measures:
                 if values := [value for one in own if (value := _number(one, name)) is not None]:
-                    rows[setting][name] = rate_of(values) if name in RATES else mean_of(values)
+                    figure = rate_of(values) if name in RATES else mean_of(values)
+                    rows[setting][name] = replace(figure, n=None if len(values) == len(own) else len(values))
         return Table(("runs", *self.measures), rows, "setting")
 
     def write_runs(self, path: Path, found: Mapping[Run, Values]) -> None:

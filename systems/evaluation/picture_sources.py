@@ -18,12 +18,12 @@ from data.pictures import CaptionedPictures
 from data.ranges import NonNegativeFloat, PositiveInt, Seed
 from data.samplers import turntable
 from data.toybox.body import draw_style
-from data.toybox.captions import parse
 from data.toybox.grammar import build
 from data.toybox.raycast import render
 from guidance.prior import StoredPrior
 from guidance.prompts import PromptProcessor
 from guidance.sampling import Sampler
+from metrics.toybox_truth import toy_of
 from systems.command.run_folder import RunFolder
 from systems.rng import step_generator
 from systems.sample import Sample, read_views
@@ -100,7 +100,12 @@ class FromToybox:
         images = []
         for i, caption in enumerate(track(captions, description="Rendering toys", transient=True)):
             style = draw_style(step_generator(self.seed, i), self.variation)
-            views = render(build(parse(caption), style), cameras)[..., :3]
+            if (toy := toy_of(caption)) is None:
+                raise UserError(
+                    f'"{caption}" is no toy, of which a true picture is known: say job.reference=null, which gives no'
+                    " FID, or metric/reference=folder metric.reference.path=FOLDER"
+                )
+            views = render(build(toy, style), cameras)[..., :3]
             images.append((views * 255).round().byte())
         return Drawn(torch.stack(images), cameras, {"images": len(captions) * self.n_view})
 

@@ -69,8 +69,12 @@ class ScorePictures:
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
         (folder.path / "captions.txt").write_text("\n".join(self.captions) + "\n")
+        reference = self.reference.draw(self.captions, folder, checkpoint) if self.reference else None
+        meant = [caption(toy) if (toy := toy_of(text)) else text for text in self.captions]
+        if self.clip:
+            self.clip.embed_texts(meant)  # what is wrong with them is told before hours of sampling
         drawn = self.source.draw(self.captions, folder, checkpoint)
-        scores = self.as_a_set(drawn, folder, checkpoint) | self.by_caption(drawn.images)
+        scores = self.as_a_set(drawn, reference) | self.by_caption(drawn.images, meant)
         truth = truth_of(self.captions, drawn)
         write_sheet(folder.path / SHEET, self.captions, drawn)
         about = {"captions": len(self.captions), "views": drawn.images.shape[1], **drawn.facts}
@@ -79,11 +83,10 @@ class ScorePictures:
         report_scores(folder.path, row, summary, {row: scores | truth}, {row: folder.path}, metrics, self.logger)
         write_whole(folder.metrics, metrics)
 
-    def as_a_set(self, drawn: Drawn, folder: RunFolder, checkpoint: Path | None) -> Scores:
-        if self.reference is None:
+    def as_a_set(self, drawn: Drawn, reference: Drawn | None) -> Scores:
+        if reference is None:
             found = inception_score(see_all(self.features, drawn.images))
             return found.named(f"inception_score_{self.features.name}")
-        reference = self.reference.draw(self.captions, folder, checkpoint)
         if reference.images.shape[2:4] != drawn.images.shape[2:4]:
             sizes = [f"{one.images.shape[2]} x {one.images.shape[3]}" for one in (reference, drawn)]
             raise UserError(f"metric.reference.size: its pictures have {sizes[0]} pixels, the others {sizes[1]}")
@@ -92,12 +95,10 @@ class ScorePictures:
         both = drawn.captioned and reference.captioned
         return compare(see_all(self.features, drawn.images), seen, both).named() | {"reference": len(seen)}
 
-    def by_caption(self, images: UInt8[Tensor, "o v h w 3"]) -> Scores:
-        """What the pictures of a toy are asked about is its plain caption: R-precision tells toys apart, not wordings
-        of one."""
+    def by_caption(self, images: UInt8[Tensor, "o v h w 3"], meant: Sequence[str]) -> Scores:
+        """meant: of a toy its plain caption, since R-precision shall tell toys apart, not wordings of one."""
         if self.clip is None:
             return {}
-        meant = [caption(toy) if (toy := toy_of(text)) else text for text in self.captions]
         views, candidates = images.shape[1], list(dict.fromkeys(meant))
         said = [text for text in meant for _ in range(views)]
         found = score(self.clip, images.flatten(0, 1).float() / 255, said, candidates)

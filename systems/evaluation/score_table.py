@@ -23,7 +23,7 @@ class ScoreTable:
     """rows: by name, the overrides of a run that scores pictures; common: those that all have; said: those of this
     command, of which the runs are told what is not about the table, nor one of its own_keys. output, name: the runs
     stand in <output>/<name>/<row>/, and those that are finished there are not made again. seed: of all rows.
-    run_missing: false makes the table only.
+    make: `nothing`, and only the table is made, of what is there.
     """
 
     def __init__(
@@ -35,16 +35,16 @@ class ScoreTable:
         said: Sequence[str] = (),
         own_keys: Sequence[str] = (),
         seed: Seed = 0,
-        run_missing: bool = True,
+        make: Literal["missing", "nothing"] = "missing",
         logger: WandbLog | Literal[False] = False,
     ) -> None:
-        self.rows, self.common, self.run_missing, self.logger = rows, common, run_missing, logger
+        self.rows, self.common, self.make, self.logger = rows, common, make, logger
         self.handed = handed_on(said, own_keys)
         self.output, self.name, self.seed = output, name, seed
         self.folders = {row: RunFolder(output, f"{name}/{row}", row, seed) for row in rows}
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
-        if self.run_missing:
+        if self.make == "missing":
             make_missing([self.batch(row) for row in self.rows], folder)
         found = {row: made.path for row, made in self.folders.items() if made.metrics.exists()}
         if not found:

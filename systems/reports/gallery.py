@@ -13,6 +13,7 @@ from string import Template
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from omegaconf import OmegaConf
 from PIL import Image
 
 from data.samplers import turntable
@@ -22,7 +23,7 @@ from systems.reports.tables import Table
 
 TEMPLATE = Path(__file__).with_name("gallery.html")
 QUALITY = 85
-N_VIEWS, SIZE = 8, 64  # of a run's views.png, and pixels of each here
+N_VIEWS, SIZE = 8, 64  # of the true toy, and pixels of each
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ def true_row(prompt: str, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"] | None
 def row_of(folder: Path, row: int = 0, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"]:
     """Of a run's views.png, small; 0: the renders, 1: below them, the mesh."""
     views = Image.open(folder / "views.png").convert("RGB")
-    large = views.width // N_VIEWS
+    n = OmegaConf.select(OmegaConf.load(folder / "config.yaml"), "report.n_views", default=N_VIEWS)
+    large = views.width // n
     part = views.crop((0, row * large, views.width, (row + 1) * large))
-    return np.asarray(part.resize((N_VIEWS * size, size), Image.Resampling.BOX))
+    return np.asarray(part.resize((n * size, size), Image.Resampling.BOX))
 
 
 def write_gallery(

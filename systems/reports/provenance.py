@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import subprocess
@@ -28,10 +29,18 @@ def provenance(device: torch.device) -> dict[str, str | int | float]:
 
 
 def write_whole(path: Path, metrics: Mapping[str, object]) -> None:
-    """Whole or not at all: written beside, then renamed."""
+    """Whole or not at all: written beside, then renamed. JSON has no numbers that are not finite: null."""
     draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(metrics, indent=2) + "\n")
+    draft.write_text(json.dumps(_finite(metrics), indent=2, allow_nan=False) + "\n")
     os.replace(draft, path)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _peak_memory_mb() -> float:

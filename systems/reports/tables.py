@@ -18,10 +18,11 @@ DECIMALS = 4  # at most
 
 @dataclass(frozen=True)
 class Figure:
-    """interval: of 95 %; EVERYTHING: unknown."""
+    """interval: of 95 %; EVERYTHING: unknown. n: of how many runs, where that is not all of the row."""
 
     value: float
     interval: Interval = EVERYTHING
+    n: int | None = None
 
     def __str__(self) -> str:
         """Three digits of the value, and as many decimals of its interval."""
@@ -29,9 +30,10 @@ class Figure:
             return str(self.value)
         digits = 2 - math.floor(math.log10(abs(self.value))) if self.value else 2
         show = lambda x: f"{x:.{min(max(digits, 0), DECIMALS)}f}"
+        few = "" if self.n is None else f", n = {self.n}"
         if not math.isfinite(self.interval.low + self.interval.high):
-            return show(self.value)
-        return f"{show(self.value)} ({show(self.interval.low)} to {show(self.interval.high)})"
+            return show(self.value) + few
+        return f"{show(self.value)} ({show(self.interval.low)} to {show(self.interval.high)}){few}"
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,10 @@ class Table:
         return f"<table><tr>{cells('th', [self.about, *self.columns])}</tr>{''.join(body)}</table>"
 
     def write_csv(self, path: Path) -> None:
-        """A column each for the figure and for both ends of its interval."""
+        """A column each for the figure, for both ends of its interval, and for how many runs it is of, if not all."""
         with path.open("w", newline="") as file:
             table = csv.writer(file)
-            table.writerow([self.about, *(f"{name}{end}" for name in self.columns for end in ("", "_low", "_high"))])
+            table.writerow([self.about, *(name + end for name in self.columns for end in ("", "_low", "_high", "_n"))])
             for name, row in self.rows.items():
                 table.writerow([name, *(part for column in self.columns for part in _parts(row.get(column, "")))])
 
@@ -81,6 +83,7 @@ def rate_of(values: Sequence[float]) -> Figure:
 
 def _parts(cell: Figure | str) -> list[str]:
     if isinstance(cell, str):
-        return [cell, "", ""]
+        return [cell, "", "", ""]
     ends = (cell.interval.low, cell.interval.high)
-    return [repr(cell.value), *(repr(end) if math.isfinite(end) else "" for end in ends)]
+    n = "" if cell.n is None else str(cell.n)
+    return [repr(cell.value), *(repr(end) if math.isfinite(end) else "" for end in ends), n]

@@ -28,6 +28,7 @@ def main(arguments: list[str]) -> None:
         folder = RunFolder(output, name, prompt, int(seed)).path
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(Path(output, "views.png"), folder / "views.png")
+        (folder / "config.yaml").write_text("report:\n  n_views: 8\n")
         arcs = 1 if name.endswith("better") else 3 * int(seed)
         scores = {"janus": int(arcs > 1), "janus_front_arcs": arcs, "seconds": 10.0 + int(seed)}
         (folder / "metrics.json").write_text(json.dumps(scores))

@@ -79,6 +79,15 @@ def test_the_table_has_rates_means_and_every_run(job: Job) -> None:
     assert "| plain | 4 | 0.500 (0.150 to 0.850) |" in (folder.path / "table.md").read_text()
 
 
+def test_a_rate_of_few_runs_says_so(job: Job) -> None:
+    evaluate, _ = job(measures=["janus", "seconds"])
+    judged = {"janus": 1, "seconds": 3.0}
+    found = {run: judged if run.seed == 0 or run.setting == "plain" else {"seconds": 3.0} for run in evaluate.runs}
+    table = evaluate.table(found)
+    assert str(table.rows["better"]["janus"]).endswith(", n = 2") and ", n" not in str(table.rows["better"]["seconds"])
+    assert ", n" not in str(table.rows["plain"]["janus"])
+
+
 def test_the_page_and_the_sheet_show_the_truth_beside_each_run(job: Job) -> None:
     folder = go(job())
     text = (folder.path / "index.html").read_text()
@@ -97,7 +106,7 @@ def test_shards_make_their_own_prompts_and_the_table_is_of_all_that_is_there(job
     assert go(job(shard="1/2")).metrics.exists()
     (tmp_path / "asked.txt").unlink()
     (tmp_path / "test" / "t-0" / "metrics.json").unlink()
-    go(job(run_missing=False))
+    go(job(make="nothing"))
     assert not (tmp_path / "asked.txt").exists()
 
 

@@ -135,6 +135,24 @@ def test_what_was_interrupted_goes_on_with_the_pictures_that_are_there(scored: S
     assert all(file.stat().st_mtime_ns == written for file, written in stopped.items())
 
 
+def test_what_is_wrong_with_the_reference_is_told_before_a_picture_is_drawn(scored: Scored, tmp_path: Path) -> None:
+    (tmp_path / "captions.txt").write_text("a red dog\nan astronaut\na green car\n")
+    with pytest.raises(UserError, match=r'"an astronaut" is no toy.*say job.reference=null'):
+        scored(echo(tmp_path), reference=FromToybox(size=4), file=str(tmp_path / "captions.txt"))
+    assert not list(folder(tmp_path).path.glob("images/*"))
+
+
+def test_pictures_that_are_there_can_be_looked_at_by_others(tmp_path: Path) -> None:
+    """Another reference, other features, another CLIP: none of them makes pictures."""
+    said = lambda **job: OmegaConf.create({"job": {"source": {"steps": 30}} | job})
+    place = folder(tmp_path)
+    place.open(said(reference={"size": 64}, features={"name": "one"}, clip=None), [])
+    place.checkpoint.write_text("{}")
+    assert place.plan(said(reference=None, features={"name": "two"}, clip={"path": "x"})) == place.checkpoint
+    with pytest.raises(UserError, match=r"job\.source\.steps was 30, is 9"):
+        place.plan(said(source={"steps": 9}))
+
+
 def test_a_reference_of_another_size_is_refused(scored: Scored, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"metric.reference.size: its pictures have 8 x 8 pixels, the others 4 x 4"):
         scored(echo(tmp_path), reference=FromToybox(size=8), n_captions=3)

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import csv
+import json
+import math
 from pathlib import Path
 
+import imageio.v3 as iio
+import numpy as np
 import pytest
 import torch
 
 from metrics.intervals import Interval
-from systems.reports.gallery import Shown, write_gallery
+from systems.reports.gallery import Shown, row_of, write_gallery
 from systems.reports.pictures import to_bytes
+from systems.reports.provenance import write_whole
 from systems.reports.tables import Figure, Table, mean_of, rate_of
 from tests.systems.test_reporting import Sources
 
@@ -31,6 +36,11 @@ def test_a_figure_has_three_digits_and_its_interval_as_many_decimals(
     assert str(Figure(value, interval)) == text
 
 
+def test_a_figure_that_is_not_of_all_runs_says_of_how_many() -> None:
+    assert str(Figure(0.5, Interval(0.25, 0.75), n=10)) == "0.500 (0.250 to 0.750), n = 10"
+    assert str(Figure(7.0, n=1)) == "7.00, n = 1"
+
+
 def test_rates_have_intervals_within_0_and_1_and_means_those_of_student() -> None:
     rate, mean = rate_of([1.0, 0.0, 0.0, 0.0]), mean_of([1.0, 0.0, 0.0, 0.0])
     assert rate.value == mean.value == 0.25
@@ -48,7 +58,8 @@ def test_a_table_is_the_same_in_all_its_forms(tmp_path: Path) -> None:
     with (tmp_path / "table.csv").open() as file:
         ours, theirs = csv.DictReader(file)
     assert ours == {
-        "by": "<ours>", "fid": "1.25", "fid_low": "1.0", "fid_high": "1.5", "runs": "3", "runs_low": "", "runs_high": ""
+        "by": "<ours>", "fid": "1.25", "fid_low": "1.0", "fid_high": "1.5", "fid_n": "",
+        "runs": "3", "runs_low": "", "runs_high": "", "runs_n": "",
     }  # fmt: skip
     assert set(theirs.values()) == {"theirs", ""}
     assert "<th>&lt;ours&gt;</th><td>1.25 (1.00 to 1.50)</td>" in TABLE.html()
@@ -62,3 +73,18 @@ def test_a_gallery_needs_no_other_file(tmp_path: Path, rng: torch.Generator) -> 
     page.feed((tmp_path / "index.html").read_text())
     assert len(page.found) == 1 and page.found[0].startswith("data:image/jpeg;base64,")
     assert "IoU &lt; 1" in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.parametrize("n", [4, 8])
+def test_a_runs_row_has_as_many_views_as_the_run(tmp_path: Path, n: int) -> None:
+    (tmp_path / "config.yaml").write_text(f"report:\n  n_views: {n}\n")
+    renders, mesh = np.full((16, 16 * n, 3), 50, np.uint8), np.full((16, 16 * n, 3), 200, np.uint8)
+    iio.imwrite(tmp_path / "views.png", np.concatenate([renders, mesh]))
+    assert row_of(tmp_path, 0, 8).shape == (8, 8 * n, 3)
+    assert (row_of(tmp_path, 0, 8) == 50).all() and (row_of(tmp_path, 1, 8) == 200).all()
+
+
+def test_what_is_no_number_is_null_in_metrics(tmp_path: Path) -> None:
+    write_whole(tmp_path / "metrics.json", {"psnr": math.inf, "of": {"low": -math.inf, "mean": 1.5}, "all": [math.nan]})
+    found = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=pytest.fail)
+    assert found == {"psnr": None, "of": {"low": None, "mean": 1.5}, "all": [None]}

@@ -96,6 +96,6 @@ def test_a_table_of_captions_does_not_take_the_scores_of_fewer(run: Run, tmp_pat
 def test_an_evaluation_is_of_one_quality(run: Run, tmp_path: Path) -> None:
     made = tmp_path / "outputs" / "janus" / "sds" / "a-red-dog-wearing-a-blue-hat-1"
     place(made, 'prompt="a red dog wearing a blue hat" seed=1 quality=draft guidance=sds')
-    run.overrides = [*run.overrides[1:], "job.run_missing=false"]
+    run.overrides = [*run.overrides[1:], "job.make=nothing"]
     run.accepts("experiment=evaluate", "quality=draft")
     assert "quality was draft, is default): say the same again, or name=another" in run.error("experiment=evaluate")
