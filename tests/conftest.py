@@ -104,6 +104,6 @@ def mesh(tmp_path: Path) -> Path:
 def pictures(tmp_path: Path) -> str:
     """What can be seen of them without reading them."""
     (tmp_path / "pictures").mkdir()
-    for name in ("a.png", "b.JPG", "c.webp", "notes.txt"):
+    for name in ("a.png", "b.JPG", "c.webp", "d.png", "notes.txt"):
         (tmp_path / "pictures" / name).touch()
     return f"subject.pictures={tmp_path / 'pictures'}"

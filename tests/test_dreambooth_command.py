@@ -28,7 +28,7 @@ def test_three_pictures_and_a_kind_are_enough(run, pictures) -> None:
     run.accepts("experiment=dreambooth", pictures, "subject.kind=dog", "trainer.accumulate_grad_batches=2")
     run.accepts("experiment=dreambooth_mvdream", pictures, "subject.kind=dog")
     run.accepts("experiment=dreambooth_mvdream", pictures, "subject.kind=dog", "preservation=none")
-    told = ("experiment=dreambooth_views", pictures, "subject.kind=dog", "subject.azimuths=[-30,0,30]")
+    told = ("experiment=dreambooth_views", pictures, "subject.kind=dog", "subject.azimuths=[-30,0,30,60]")
     run.accepts(*told, "preservation=none")
     run.accepts(*told, "preservation.weight=3")
 
@@ -59,12 +59,13 @@ def test_a_wrong_subject_is_told(run, pictures, overrides, told) -> None:
 
 
 def test_where_the_pictures_were_taken_must_be_told_if_it_shall_be_known(run, pictures) -> None:
-    told = "subject.azimuths=[]: there are 3 pictures; say [0,0,0], degrees, or null"
+    told = "subject.azimuths=[]: there are 4 pictures; say [0,0,0,0], degrees, or null"
     assert told in run.error("experiment=dreambooth_views", pictures, "subject.kind=dog")
 
 
 def test_two_pictures_are_too_few(run, pictures, tmp_path) -> None:
-    (tmp_path / "pictures" / "a.png").unlink()
+    for name in ("a.png", "d.png"):
+        (tmp_path / "pictures" / name).unlink()
     assert "holds 2 pictures" in run.error("experiment=dreambooth", pictures, "subject.kind=dog")
 
 
