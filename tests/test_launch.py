@@ -187,8 +187,7 @@ def test_every_choice_passes_the_check(run: Run, mesh: Path, choice: str) -> Non
 def test_every_example_of_the_readme_passes_the_check(
     run: Run, prior: str, past: Path, mesh: Path, pictures: str, arguments: list[str]
 ) -> None:
-    """The fixtures stand in for full-size weights, for the runs that an example goes on from, and for meshes. A table's
-    rows say which priors they are about, and words that only the embedded ones know."""
+    """Fixtures stand in for full-size weights, past runs and meshes; not for the priors that a table's rows name."""
     if {"experiment=evaluate", "experiment=table1_scores"} & set(arguments):
         run.overrides.remove(prior)
     full_size = [argument for argument in arguments if argument.startswith("prior.path=/models/")]

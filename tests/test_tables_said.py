@@ -95,3 +95,8 @@ def test_a_row_whose_prior_is_not_trained_yet_keeps_no_other_from_its_scores(run
     run.overrides = run.overrides[1:]
     run.accepts("experiment=table1_scores", *own, "job.rows.no_2d=['experiment=score_prior','prior.path=/nowhere']")
     assert "no_2d: job.n_captions=0 must be" in run.error("experiment=table1_scores", *own, "n_captions=0")
+
+
+def test_what_a_table_can_make_is_told(run: Run) -> None:
+    for experiment in ("evaluate", "table1_scores"):
+        assert "job.make=all must be one of missing, nothing" in run.error(f"experiment={experiment}", "job.make=all")

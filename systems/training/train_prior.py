@@ -132,11 +132,7 @@ class TrainPrior(pl.LightningModule):
         self.out, self.cache_path, self.n_objects = Path(out), Path(cache_path), n_objects
         if pictures is not None and mixture.said > 0:
             raise UserError(f"system.mixture.said={mixture.said}: nobody knows what side a picture shows; say 0.0")
-        if self.n_view not in (1, views.n_view):
-            raise UserError(
-                f"system.mixture.n_view={self.n_view}: system.views shows {views.n_view} of an object; say the same of"
-                " both"
-            )
+        _check_same_views(self.n_view, views.n_view)
         self.source, self.pictures = source, pictures
         self.batch_size, self.learning_rate, self.betas = batch_size, learning_rate, betas
         self.warmup_steps, self.max_steps = warmup_steps, max_steps
@@ -232,3 +228,10 @@ class TrainPrior(pl.LightningModule):
         save_half(copy.deepcopy(self.autoencoder[0]), self.out / "vae")
         self.scheduler.save_pretrained(self.out / "scheduler")
         self.tokenizer.save(self.out / "tokenizer")
+
+
+def _check_same_views(trained: int, shown: int) -> None:
+    if trained not in (1, shown):
+        raise UserError(
+            f"system.mixture.n_view={trained}: system.views shows {shown} of an object; say the same of both"
+        )
