@@ -34,14 +34,21 @@ class ViewClassifier(Protocol):
 class Rule:
     """What counts as a front; `benchmarks.janus` chooses it for a classifier, on planted cases.
 
-    A front arc rises above threshold + margin and ends below threshold - margin. One front is seen from at most
-    `widest` degrees: two that are too near each other to part, and a face on every side, are one arc that is too wide.
-    It counts as many times as `widest` goes into it, rounded up.
+    A front arc rises above level + margin and ends below level - margin. The level is `threshold`, or, where P(front)
+    varies around the object by more than `contrast`, the middle of what it varies over if that is higher: who sees a
+    front on one side, however blurred, need not call it one on the others. One front is seen from at most `widest`
+    degrees: two that are too near each other to part, and a face on every side, are one arc that is too wide. It counts
+    as many times as `widest` goes into it, rounded up.
     """
 
     threshold: float = 0.5
-    margin: float = 0.05
+    margin: float = 0.02
     widest: float = 135.0
+    contrast: float = 1.0
+
+    def level(self, p: Float[Tensor, "a"]) -> float:
+        low, high = p.min().item(), p.max().item()
+        return max(self.threshold, (low + high) / 2) if high - low > self.contrast else self.threshold
 
 
 @dataclass(frozen=True)
@@ -78,9 +85,9 @@ def janus(
 def front_arcs(p_front: Float[Tensor, "e a"], rule: Rule) -> int:
     """How many fronts there are, from P(front) by elevation and azimuth, the azimuths evenly all around the object."""
     p = smoothed(p_front.mean(dim=0))
-    step = 360.0 / len(p)
-    peaks = (p > rule.threshold + rule.margin).tolist()
-    runs = _runs_around((p > rule.threshold - rule.margin).tolist())
+    step, level = 360.0 / len(p), rule.level(p)
+    peaks = (p > level + rule.margin).tolist()
+    runs = _runs_around((p > level - rule.margin).tolist())
     return sum(math.ceil(len(run) * step / rule.widest) for run in runs if any(peaks[i] for i in run))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d, pad
 
-from data.directions import FRONT, direction
+from data.directions import wrapped_degrees
 from data.errors import UserError
 from data.toybox.grammar import ONE_FRONT, Toy, build, has_front
 from data.toybox.parts import Part, turn_about_z
@@ -20,8 +21,10 @@ from metrics.janus import janus_cameras
 from metrics.toybox_truth import toy_of
 
 COARSE, SHIFT = 32, 1  # pixels
-NEARER = 1 / 16  # of the picture's size, cut off at each edge: a side is farther away than the front of a long body
+WITHIN = 45.5  # degrees, half of one for rounding; a front is seen from there
 VISIBLE = 0.02  # difference of colours
+STEEPNESS = 5.0  # of P(front) in the difference of the distances
+SIDES = (0, 180, 90, 270)  # degrees; where a face may be
 Solids = Callable[[Sequence[int]], list[Part]]  # of an object that has its front on these sides, see grammar.build
 LIGHTS = (0, 90, 180, 270)  # degrees; the back of an object is darker than its front, also where it has a second one
 
@@ -33,11 +36,12 @@ def fronted_toy(prompt: str) -> Toy | None:
 
 
 class TrueViews:
-    """Compares a picture with all views of the true toy, in light from any side: is the nearest one a view from within
-    45 degrees of the front? p = d_other / (d_front + d_other), of the mean squared errors of the nearest ones.
+    """Compares a picture with renders that show a front, of the true toy from within 45 degrees, and of the same with a
+    second face at the back or on a side, and with renders that show none. P(front) = sigmoid(5 (d_other - d_front) / s)
+    of the squared distances of the nearest ones, with s the energy of a front, what it changes in the view from ahead.
+    What else is off about an object, its blur or its colours, adds to both distances, and is gone from the difference.
 
-    Only the pixels count in which the view from straight ahead shows what the front alone has: a long body remains
-    one, also with a face on its side.
+    Only the pixels count in which any of those fronts shows.
 
     solids: of an object that no caption means; then the prompts tell nothing. None: of the toy that the prompt means.
     """
@@ -47,19 +51,18 @@ class TrueViews:
 
     def p_front(self, images: Float[Tensor, "b h w 3"], prompt: str) -> Float[Tensor, "b"]:
         truth = _truth(self.solids or _of_toy(prompt), images.shape[1])
-        true, margin = truth.views.flatten(0, 1), round(NEARER * images.shape[1])
-        nearer = images[:, margin : images.shape[1] - margin, margin : images.shape[2] - margin]
-        error = torch.minimum(*(distances(_coarse(seen), true, truth.where) for seen in (images, nearer)))
-        nearest = error.unflatten(1, truth.views.shape[:2]).amin(dim=1)
-        near_front, near_other = nearest[:, truth.is_front].amin(dim=1), nearest[:, ~truth.is_front].amin(dim=1)
-        return near_other / (near_front + near_other).clamp(min=1e-9)
+        nearest = lambda views: distances(_coarse(images), views, truth.where).amin(dim=1)
+        return torch.sigmoid(STEEPNESS * (nearest(truth.others) - nearest(truth.fronts)) / truth.energy)
 
 
 @dataclass(frozen=True)
 class Truth:
-    views: Float[Tensor, "l u 3 s s"]  # in each of the LIGHTS, from everywhere
-    is_front: Bool[Tensor, "u"]
+    """Renders in each of the LIGHTS."""
+
+    fronts: Float[Tensor, "f 3 s s"]
+    others: Float[Tensor, "o 3 s s"]
     where: Bool[Tensor, "s s"]
+    energy: Float[Tensor, ""]
 
 
 @lru_cache(maxsize=4)
@@ -73,27 +76,36 @@ def _of_toy(prompt: str) -> Solids:
 @lru_cache(maxsize=4)
 def _truth(solids: Solids, size: int) -> Truth:
     cameras = janus_cameras(size)
-    toward = lambda azimuth: turn_about_z(azimuth) @ LIGHT
-    draw = lambda light, fronts: _coarse(render(solids(fronts), cameras, light=toward(light))[..., :3])
-    views, faceless = torch.stack([draw(light, ONE_FRONT) for light in LIGHTS]), draw(LIGHTS[0], ())
-    ahead = cameras.azimuth == 0
-    differs = ((views[0] - faceless)[ahead].abs() > VISIBLE).any(dim=1).any(dim=0)
-    around = max_pool2d(differs.float()[None, None], 3, 1, 1)[0, 0] > 0  # and one pixel around
-    return Truth(views, direction(cameras.azimuth, cameras.elevation) == FRONT, around)
+    faces = {side: wrapped_degrees(cameras.azimuth - math.radians(side)).abs() < WITHIN for side in SIDES}
+    draw = lambda light, fronts: _coarse(render(solids(fronts), cameras, light=turn_about_z(light) @ LIGHT)[..., :3])
+    fronts, others, changed = [], [], []
+    for light in LIGHTS:
+        one, faceless = draw(light, ONE_FRONT), draw(light, ())
+        fronts.append(one[faces[0]])
+        others += [one[~faces[0]], faceless]
+        changed.append((one - faceless)[faces[0]])
+        for side in SIDES[1:]:
+            two = draw(light, (*ONE_FRONT, side))[faces[side]]
+            fronts.append(two)
+            changed.append(two - one[faces[side]])
+    differs = (torch.cat(changed).abs() > VISIBLE).any(dim=1).any(dim=0)
+    where = max_pool2d(differs.float()[None, None], 3, 1, 1)[0, 0] > 0  # and one pixel around
+    ahead = changed[0][cameras.azimuth[faces[0]] == 0]
+    return Truth(torch.cat(fronts), torch.cat(others), where, ahead.square().sum(dim=(1, 2, 3)).mean())
 
 
 def distances(
-    images: Float[Tensor, "b 3 h w"], true: Float[Tensor, "u 3 h w"], where: Bool[Tensor, "h w"]
+    images: Float[Tensor, "b 3 h w"], views: Float[Tensor, "u 3 h w"], where: Bool[Tensor, "h w"]
 ) -> Float[Tensor, "b u"]:
-    """Mean squared error there of each picture to each true one, wherever within SHIFT pixels that stands."""
+    """Squared distance there of each picture to each view, wherever within SHIFT pixels that stands."""
     height, width = where.shape
-    padded, seen = pad(true, [SHIFT] * 4, mode="replicate"), images[..., where].flatten(1)
-    best = torch.full((len(images), len(true)), torch.inf)
+    padded, seen = pad(views, [SHIFT] * 4, mode="replicate"), images[..., where].flatten(1)
+    best = torch.full((len(images), len(views)), torch.inf)
     for dy in range(2 * SHIFT + 1):
         for dx in range(2 * SHIFT + 1):
             shifted = padded[:, :, dy : dy + height, dx : dx + width][..., where].flatten(1)
             best = torch.minimum(best, torch.cdist(seen, shifted))
-    return best.square() / seen.shape[1]
+    return best.square()
 
 
 def _coarse(images: Float[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 s s"]:

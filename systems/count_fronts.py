@@ -1,0 +1,74 @@
+"""The job of counting the fronts of finished runs again: with another classifier or rule, without making them again."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from data.cameras import Cameras
+from data.errors import UserError
+from guidance.precision import choose_device
+from renderers.output import RenderOutput
+from systems.command.past_config import STATE
+from systems.command.run_folder import RunFolder
+from systems.past_run import PastRun, open_run
+from systems.reports.janus import Fronts, janus_of
+from systems.reports.progress import countdown
+from systems.reports.provenance import provenance, write_whole
+
+log = logging.getLogger(__name__)
+FILE = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run that has been, to look at."""
+
+    past: PastRun
+    prompt: str
+    device: torch.device
+
+    @torch.no_grad()
+    def look(self, cameras: Cameras) -> RenderOutput:
+        return self.past.renderer(self.past.scene, cameras.to(self.device))
+
+
+class CountFronts:
+    """runs: a folder with finished text-to-3D runs in it, at any depth. Of each whose prompt `fronts` can judge,
+    `janus`, `janus_front_arcs` and `janus_classifier` in its metrics.json are written anew."""
+
+    def __init__(self, runs: str, fronts: Fronts | None, device: Literal["auto", "cpu", "cuda"] = "auto") -> None:
+        if fronts is None:
+            raise UserError("metric/fronts=null counts nothing: say metric/fronts=known or metric/fronts=told")
+        self.files = [file for file in sorted(Path(runs).rglob(FILE)) if (file.parent / STATE).exists()]
+        if not self.files:
+            raise UserError(f"runs={runs}: no finished text-to-3D run is in there; say outputs/NAME")
+        self.runs, self.fronts, self.device = runs, fronts, choose_device(device)
+
+    def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
+        changed = judged = 0
+        with countdown() as bar:
+            for file in bar.track(self.files, description="runs"):
+                before = json.loads(file.read_text())
+                if found := self._count(file.parent):
+                    judged += 1
+                    changed += before.get("janus") != found["janus"]
+                    write_whole(file, before | found)
+        log.info(
+            "%d of %d runs counted; %d are Janus now and were not, or the other way", judged, len(self.files), changed
+        )
+        figures = {"runs": self.runs, "counted": judged, "of": len(self.files), "changed": changed}
+        write_whole(folder.metrics, figures | provenance(self.device))
+
+    def _count(self, run: Path) -> dict[str, int | str]:
+        past = open_run(run, "runs")
+        for part in (past.scene, past.renderer):
+            if isinstance(part, nn.Module):
+                part.to(self.device)
+        return janus_of(Seen(past, past.config.prompt, self.device), self.fronts)
