@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ from data.toybox.raycast import render  # noqa: E402
 from data.toybox.split import HELD_OUT  # noqa: E402
 from data.toybox.subjects import AZIMUTHS, SUBJECTS, write_pictures  # noqa: E402
 from guidance.diffusion_prior import DiffusionPrior  # noqa: E402
+from metrics.janus import read_rule, rule_file  # noqa: E402
 from metrics.toybox_truth import silhouette_on_grey  # noqa: E402
 from systems.command.run_folder import slug  # noqa: E402
 
@@ -147,7 +149,8 @@ class Bench:
         run = self.distilled(name, variant, ending)
         plain = in_words(name) + ending
         make = lambda: scores.of_object(run, SUBJECTS[name], plain, self.pictures(name), self.networks)
-        return scores.kept(run / "scores.json", {"made": scores.made(run)}, make)
+        about = {"made": scores.made(run), "rule": asdict(read_rule(rule_file("true_views")))}
+        return scores.kept(run / "scores.json", about, make)
 
     def sheet_rows(self, name: str, variants: Sequence[str], objects: Sequence[str]) -> list[Float[Tensor, "h w 3"]]:
         """Each of eight views."""
