@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 FILE = "metrics.json"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Seen:
     """A run that has been, to look at."""
 
