@@ -35,10 +35,10 @@ class Rule:
     """What counts as a front; `benchmarks.janus` chooses it for a classifier, on planted cases.
 
     A front arc rises above level + margin and ends below level - margin. The level is `threshold`, or, where P(front)
-    varies around the object by more than `contrast`, the middle of what it varies over if that is higher: who sees a
-    front on one side, however blurred, need not call it one on the others. One front is seen from at most `widest`
-    degrees: two that are too near each other to part, and a face on every side, are one arc that is too wide. It counts
-    as many times as `widest` goes into it, rounded up.
+    varies around the object by more than `contrast`, the middle of what it varies over if that is higher, but not above
+    1/2: who sees a front on one side, however blurred, need not call it one on the others, unless it is. One front is
+    seen from at most `widest` degrees: two that are too near each other to part, and a face on every side, are one arc
+    that is too wide. It counts as many times as `widest` goes into it, rounded up.
     """
 
     threshold: float = 0.5
@@ -48,7 +48,7 @@ class Rule:
 
     def level(self, p: Float[Tensor, "a"]) -> float:
         low, high = p.min().item(), p.max().item()
-        return max(self.threshold, (low + high) / 2) if high - low > self.contrast else self.threshold
+        return max(self.threshold, min((low + high) / 2, 0.5)) if high - low > self.contrast else self.threshold
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ ABOUT_A_FOLDER = {  # and its key
     "render_assets": "assets",
     "train_prior_assets": "shards",
     "compare_assets": "shards",
+    "count_fronts": "runs",
     "dreambooth": "subject.pictures",
     "dreambooth_mvdream": "subject.pictures",
     "dreambooth_views": "subject.pictures",

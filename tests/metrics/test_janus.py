@@ -108,3 +108,11 @@ def test_two_fronts_are_janus_and_none_is_not():
     found = (look(), look(0.0), look(0.0, 180.0))
     assert [(score.front_arcs, score.is_janus) for score in found] == [(0, False), (1, False), (2, True)]
     torch.testing.assert_close(look(90.0).p_front, seen_from(90.0)[0])
+
+
+@pytest.mark.parametrize(("low", "high", "arcs"), [(0.1, 0.5, 1), (0.7, 0.98, 3), (0.35, 0.45, 3), (0.1, 0.2, 0)])
+def test_the_level_is_between_what_p_front_varies_over_where_it_does(low: float, high: float, arcs: int) -> None:
+    """One blurred front; a front wherever one looks, also where one side is clearer; a smear of fronts; none."""
+    rule = Rule(threshold=0.28, margin=0.02, widest=165.0, contrast=0.2)
+    wave = (0.5 + 0.5 * torch.cos(torch.deg2rad(AZIMUTH))).square()
+    assert front_arcs((low + (high - low) * wave)[None], rule) == arcs
