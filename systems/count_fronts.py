@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
-from torch import nn
-
-from data.cameras import Cameras
 from data.errors import UserError
 from guidance.precision import choose_device
-from renderers.output import RenderOutput
 from systems.command.past_config import STATE
 from systems.command.run_folder import RunFolder
-from systems.past_run import PastRun, open_run
+from systems.past_run import open_run
 from systems.reports.janus import Fronts, janus_of
 from systems.reports.progress import countdown
 from systems.reports.provenance import provenance, write_whole
 
 log = logging.getLogger(__name__)
 FILE = "metrics.json"
-
-
-@dataclass
-class Seen:
-    """A run that has been, to look at."""
-
-    past: PastRun
-    prompt: str
-    device: torch.device
-
-    @torch.no_grad()
-    def look(self, cameras: Cameras) -> RenderOutput:
-        return self.past.renderer(self.past.scene, cameras.to(self.device))
 
 
 class CountFronts:
@@ -56,7 +37,7 @@ class CountFronts:
         with countdown() as bar:
             for file in bar.track(self.files, description="runs"):
                 before = json.loads(file.read_text())
-                if found := self._count(file.parent):
+                if found := janus_of(open_run(file.parent, "runs").to(self.device), self.fronts):
                     judged += 1
                     changed += before.get("janus") != found["janus"]
                     write_whole(file, before | found)
@@ -65,10 +46,3 @@ class CountFronts:
         )
         figures = {"runs": self.runs, "counted": judged, "of": len(self.files), "changed": changed}
         write_whole(folder.metrics, figures | provenance(self.device))
-
-    def _count(self, run: Path) -> dict[str, int | str]:
-        past = open_run(run, "runs")
-        for part in (past.scene, past.renderer):
-            if isinstance(part, nn.Module):
-                part.to(self.device)
-        return janus_of(Seen(past, past.config.prompt, self.device), self.fronts)

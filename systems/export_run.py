@@ -6,9 +6,6 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-import torch
-from torch import nn
-
 from data.ranges import PositiveInt
 from data.samplers import turntable
 from guidance.precision import choose_device
@@ -39,17 +36,13 @@ class ExportRun:
         self.device = choose_device(device)
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
-        past = open_run(self.path)
-        for part in (past.scene, past.renderer):
-            if isinstance(part, nn.Module):
-                part.to(self.device)
+        past = open_run(self.path).to(self.device)
         asset, work = self.exporter.export(past.scene, folder.path)
         log.info("%d faces written in %.1f s; drawing them ...", len(asset.faces), work["export_seconds"])
         report = past.config.report
         cameras = turntable(self.n_views, self.size, report.elevation, report.fov, distance=report.distance)
         views = asset_views(asset, past.scene, past.renderer, cameras)
-        with torch.no_grad():
-            renders = list(frames(lambda camera: past.renderer(past.scene, camera.to(self.device)), cameras))
+        renders = list(frames(past.look, cameras))
         write_rows(folder.path / "views.png", [renders, views.images])
         took = {**work, **provenance(self.device)}
         write_whole(folder.metrics, {"run": self.path, "step": past.step, **views.metrics, **took})

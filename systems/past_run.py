@@ -11,9 +11,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
+from data.cameras import Cameras
 from data.errors import UserError
 from models.scene import Scene
-from renderers.output import Renderer
+from renderers.output import Renderer, RenderOutput
 from systems.command.past_config import STATE, past_config
 from systems.command.trees import flatten
 from systems.schedules import Schedule, ScheduleTable, last_progress
@@ -28,6 +29,22 @@ class PastRun:
     scene: Scene
     renderer: Renderer
     step: int
+
+    @property
+    def prompt(self) -> str:
+        return str(self.config.prompt)
+
+    def to(self, device: torch.device) -> PastRun:
+        """Moves its parts."""
+        for part in (self.scene, self.renderer):
+            if isinstance(part, nn.Module):
+                part.to(device)
+        return self
+
+    @torch.no_grad()
+    def look(self, cameras: Cameras) -> RenderOutput:
+        """A render without randomness, where its scene is."""
+        return self.renderer(self.scene, cameras.to(next(self.scene.parameters()).device))
 
 
 def open_run(folder: str | Path, key: str = "run") -> PastRun:

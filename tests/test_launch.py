@@ -89,10 +89,7 @@ EXAMPLES = [shlex.split(line, comments=True)[2:] for line in README if line.star
         ("shape=ellipsoid", "shape=...: nothing here takes a shape; another renderer or experiment does"),
         ("init_from=/nowhere", "init_from=/nowhere is no run folder"),
         ("experiment=refine", "init_from is missing: say init_from=outputs/text_to_3d/"),
-        (
-            "metric.clip.path=/nowhere",
-            "metric.clip.path=/nowhere: there is no such folder; say metric.clip.path=assets",
-        ),
+        ("metric.clip.path=/nowhere", "clip.path=/nowhere: there is no such folder; say metric.clip.path=assets"),
         ("metric/distance=lpips", "metric.distance.path is missing"),
         ("metric/fronts=tld", "metric/fronts=tld: there is no such option; did you mean told?"),
         ("prompt_index=3", "prompt_index=3: of which file? Say prompt_file=FILE"),

@@ -18,7 +18,8 @@ from renderers.output import RenderOutput
 
 @runtime_checkable
 class Viewable(Protocol):
-    prompt: str
+    @property
+    def prompt(self) -> str: ...
 
     def look(self, cameras: Cameras) -> RenderOutput: ...
 
