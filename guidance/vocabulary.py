@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from data.errors import UserError
+from data.reading import read_json
 from data.words import words_of
 
 log = logging.getLogger(__name__)
@@ -24,9 +24,12 @@ def read_vocabulary(folder: Path) -> tuple[str, ...] | None:
     if not file.exists():
         return None
     try:
-        lists = json.loads(file.read_text())
-        return tuple(lists.get("known") or lists["words"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        lists = read_json(file)
+        words = lists.get("known") or lists["words"]
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError("holds no list of words")
+        return tuple(words)
+    except (OSError, ValueError, KeyError) as error:
         raise UserError(f"prior.path={folder}: {file} is damaged ({error!r}); restore the folder") from error
 
 

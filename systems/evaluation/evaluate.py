@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ import torch
 from data.errors import FailedError, UserError
 from data.ranges import Seed
 from systems.command.asked_runs import handed_on, told_to
+from systems.command.metrics_file import read_metrics
 from systems.command.overrides import quoted
 from systems.command.prompt_list import prompt_list
 from systems.command.run_folder import RunFolder
@@ -45,7 +45,7 @@ class Run:
     def metrics(self) -> Values:
         """As the run wrote them; `faceless`: 1 if no side of what has a front shows it, which is not Janus, but no
         better."""
-        found = json.loads((self.folder / "metrics.json").read_text())
+        found = read_metrics(self.folder / "metrics.json")
         if "janus_front_arcs" in found:
             found["faceless"] = int(found["janus_front_arcs"] == 0)
         return found

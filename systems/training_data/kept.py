@@ -7,10 +7,11 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TypeVar
 
 import torch
+
+from data import torch_file
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -26,13 +27,14 @@ def kept(path: Path, origin: str, make: Callable[[], dict[str, T]]) -> dict[str,
     return made
 
 
-def _read(path: Path):
+def _read(path: Path) -> dict:
     """Nothing, if it is not there or not whole: it is made again."""
     try:
-        return torch.load(path, weights_only=True)
+        found = torch_file.load(path)
+        return found if isinstance(found, dict) else {}
     except FileNotFoundError:
         return {}
-    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+    except (OSError, ValueError) as error:
         log.warning("%s cannot be read and is made again (%r)", path, error)
         return {}
 
