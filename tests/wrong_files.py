@@ -27,7 +27,7 @@ TARGETS = [
 TEXTS = [
     b"", b"\xff\xfe\x00", b"a: [unclosed", b"- 1\n- 2", b"just words", b"a: b: c", b"a: &x [1]\nb: *x\n", b"\x00" * 40,
     b"a: !!python/object/apply:os.system ['touch canary']", b"a: !!binary x", b"a: 1\na: 2", b"%YAML 9.9\n---\n",
-    b"[" * 5000, b"a: " + b"9" * 5000, b"? [1]\n: 2", b"prompt: ${oc.env:HOME}", b"x: " + b"y" * 2**21, b"1: 2", b"~",
+    b"[" * 5000, b"[" * 5000 + b"]" * 5000, b"a: " + b"9" * 5000, b"? [1]\n: 2", b"prompt: ${oc.env:HOME}", b"x: " + b"y" * 2**21, b"1: 2", b"~",
     b"a: &a [x,x]\n" + b"".join(b"b%d: &b%d [*a,*a]\n" % (i, i) for i in range(20)),
 ]  # fmt: skip
 

@@ -58,7 +58,8 @@ def check_prompt(prompt: str, where: str) -> None:
     """UserError for what cannot be a sentence, nor be written to the files that name it."""
     if len(prompt) > LONGEST:
         raise UserError(f"{where}: a prompt has {len(prompt)} characters; say at most {LONGEST}")
-    strange = next((letter for letter in prompt if unicodedata.category(letter) in ("Cc", "Cs")), None)
+    is_strange = lambda letter: letter != "\t" and unicodedata.category(letter) in ("Cc", "Cs")
+    strange = next(filter(is_strange, prompt), None)
     if strange is not None:
         raise UserError(f"{where}: a prompt has the character {strange!a}, which is none of a text; leave it out")
 

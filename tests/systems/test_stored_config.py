@@ -28,7 +28,7 @@ def targets(node: object) -> set[str]:
     [
         (b"a: ${oc.env:HOME}", "holds a link"),
         (b"a: &x [1]\nb: *x", "holds an alias"),
-        (b"[" * 5000, "nested too deeply"),
+        (b"[" * 5000 + b"]" * 5000, "nested too deeply"),
         (b"a: !!python/object/apply:os.system [ls]", "is no configuration"),
         (b"a: [", "is no configuration"),
         (b"- 1", "is no table"),
@@ -46,7 +46,7 @@ def test_every_scene_renderer_and_schedule_of_ours_may_be_called() -> None:
     """All that conf/ names in those places is a class there, or one of the few functions."""
     named = set[str]().union(*(targets(yaml.safe_load(file.read_text())) for file in CONF.rglob("*.yaml")))
     ours = {name for name in named if name.startswith(("models.", "renderers.", "systems.schedules."))}
-    assert len(ours) > 30 and ours >= CALLED_FUNCTIONS
+    assert len(ours) >= 30 and ours >= CALLED_FUNCTIONS
     check_targets([{"_target_": name} for name in sorted(ours)], "system", "here")
 
 
