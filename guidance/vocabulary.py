@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -35,7 +36,8 @@ def read_vocabulary(folder: Path) -> tuple[str, ...] | None:
 
 def unknown_words(text: str, vocabulary: tuple[str, ...]) -> dict[str, list[str]]:
     """Each word of the text that the prior has not learned, with the known words nearest to it in spelling."""
-    unknown = [word for word in dict.fromkeys(words_of(text)) if word not in (*vocabulary, ",")]
+    foreign = [word for word in re.findall(r"\w+", text.lower()) if not word.isascii()]  # which words_of passes over
+    unknown = [word for word in dict.fromkeys([*foreign, *words_of(text)]) if word not in (*vocabulary, ",")]
     return {word: difflib.get_close_matches(word, vocabulary) for word in unknown}
 
 

@@ -111,7 +111,6 @@ def missing_file(rng: random.Random) -> list[str]:
             ["experiment=export", f"run={path}"],
             ["experiment=count_fronts", f"runs={path}"],
             ["renderer=texture", f"geometry.path={path}.glb"],
-            ["experiment=render_assets", f"assets={path}"],
             ["guidance=dreambooth", f"subject={path}"],
             [f"metric.clip.path={path}"],
         ]
@@ -164,5 +163,11 @@ KINDS = {
 
 
 def command_lines(seed: int) -> list[list[str]]:
+    """No two alike."""
     rng = random.Random(seed)
-    return [kind(rng) for kind, count in KINDS.items() for _ in range(count)]
+    found: dict[tuple[str, ...], None] = {}
+    for kind, count in KINDS.items():
+        enough = len(found) + count
+        while len(found) < enough:
+            found[tuple(kind(rng))] = None
+    return [list(words) for words in found]

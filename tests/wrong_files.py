@@ -27,7 +27,8 @@ TARGETS = [
 TEXTS = [
     b"", b"\xff\xfe\x00", b"a: [unclosed", b"- 1\n- 2", b"just words", b"a: b: c", b"a: &x [1]\nb: *x\n", b"\x00" * 40,
     b"a: !!python/object/apply:os.system ['touch canary']", b"a: !!binary x", b"a: 1\na: 2", b"%YAML 9.9\n---\n",
-    b"[" * 5000, b"[" * 5000 + b"]" * 5000, b"a: " + b"9" * 5000, b"? [1]\n: 2", b"prompt: ${oc.env:HOME}", b"x: " + b"y" * 2**21, b"1: 2", b"~",
+    b"[" * 5000 + b"]" * 5000,
+    b"a: " + b"9" * 5000, b"? [1]\n: 2", b"prompt: ${oc.env:HOME}", b"x: " + b"y" * 2**21, b"1: 2", b"~",
     b"a: &a [x,x]\n" + b"".join(b"b%d: &b%d [*a,*a]\n" % (i, i) for i in range(20)),
 ]  # fmt: skip
 
@@ -39,7 +40,7 @@ def wrong_configs(seed: int, right: str, canary: Path) -> Iterator[bytes]:
     for target in TARGETS:
         yield _changed(right, rng, lambda node, key, target=target: node.update({key: _call(target, canary)}))
     for wrong in ("heavy", [1], {"a": 1}):
-        for _ in range(4):
+        for _ in range(2):
             yield _with_number(right, rng, wrong)
     for key, value in (
         ("prompt", _call("os.system", canary)),
@@ -132,19 +133,17 @@ def _checkpoints(rng: random.Random, right: bytes, canary: Path, few: bool = Fal
         return
     yield from _damaged(rng, right)
     state = torch.load(io.BytesIO(right), weights_only=True)
-    for number in range(2):
-        name = rng.choice([name for name, tensor in state["state_dict"].items() if tensor.numel() > 1])
-        other = torch.ones(rng.randint(100, 200), 3, 1)
-        yield f"shape-{number}", _saved(state | {"state_dict": state["state_dict"] | {name: other}})
+    name = rng.choice([name for name, tensor in state["state_dict"].items() if tensor.numel() > 1])
+    yield "shape", _saved(state | {"state_dict": state["state_dict"] | {name: torch.ones(rng.randint(100, 200), 3, 1)}})
     yield "no-tensors", _saved(state | {"state_dict": dict.fromkeys(state["state_dict"], 1)})
     yield "step", _saved(state | {"global_step": "seven"})
 
 
 def _damaged(rng: random.Random, right: bytes) -> Iterator[tuple[str, bytes]]:
     """Cut, and with bits of its contents changed, which their checksums tell."""
-    for number in range(3):
+    for number in range(2):
         yield f"cut-{number}", right[: rng.randrange(len(right))]
-    for number in range(4):
+    for number in range(2):
         yield f"flipped-{number}", _flipped(rng, right)
     yield "empty", b""
     yield "text", b"not a checkpoint, but many words"
@@ -166,7 +165,7 @@ def _meshes(rng: random.Random) -> Iterator[tuple[str, bytes]]:
     ).encode()
     described += b" " * (-len(described) % 4)
     head = struct.pack("<4sII", b"glTF", 2, 20 + len(described)) + struct.pack("<I4s", len(described), b"JSON")
-    for ending in ("glb", "obj", "ply"):
+    for ending in ("glb", "obj"):
         yield f"noise.{ending}", rng.randbytes(rng.randint(1, 400))
     yield "bomb.glb", head + described
 

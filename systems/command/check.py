@@ -115,14 +115,14 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), prompts
     raw = cast(dict[str, Value], OmegaConf.to_container(config))
     if key := _missing(raw, ""):
         raise UserError(f"{key} is missing: {_way_to(key)}")
-    if config.prompt is not None and not str(config.prompt).strip():
-        raise UserError(f"prompt is empty: say {EXAMPLES['prompt']}")
-    if config.prompt is not None:
-        check_prompt(str(config.prompt), "prompt=...")
     try:
         resolved = cast(dict[str, Value], OmegaConf.to_container(config, resolve=True))
     except OmegaConfBaseException as error:
         raise UserError(unresolved(error, EXAMPLES)) from None
+    if config.prompt is not None:
+        if not str(config.prompt).strip():
+            raise UserError(f"prompt is empty: say {EXAMPLES['prompt']}")
+        check_prompt(str(config.prompt), "prompt=...")
     walk = Walk(raw, _default)
     for name in CHECKED:
         walk.check(resolved[name], raw[name], name)

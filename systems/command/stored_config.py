@@ -16,6 +16,7 @@ from guidance.prior_folder import REPOSITORY
 from systems.command import schema
 
 LARGEST = 2**20  # bytes; those of our experiments have ten thousand
+FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 CALLED_PLACES = ("models", "renderers", "systems/schedules.py")  # where a past run's classes are defined
 CALLED_FUNCTIONS = {"models.environment.studio"}
@@ -27,7 +28,7 @@ def read_config(file: Path) -> DictConfig:
     if "${" in text:
         raise ValueError("holds a link (${...}), which a run would have resolved")
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, FAST)):
             raise ValueError("holds an alias (*...), which no run writes")
         found = OmegaConf.create(text)
     except RecursionError:

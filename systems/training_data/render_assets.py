@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
 from collections import Counter
@@ -50,7 +51,7 @@ class RenderAssets:
         seed: Seed = 0,
     ) -> None:
         self.folder = Path(assets)
-        if not self.folder.is_dir():
+        if not os.path.isdir(assets):  # False also for a name that no folder can have
             raise UserError(f"assets={assets}: there is no such folder; say one with GLB, OBJ or PLY files")
         self.assets = list_assets(self.folder, captions, "job.captions")
         if not self.assets:
