@@ -148,15 +148,15 @@ def not_a_class(rng: random.Random) -> list[str]:
 
 
 KINDS = {
-    unknown_key: 18,
-    wrong_type: 14,
-    out_of_range: 12,
-    wrong_option: 45,
-    broken_quotes: 50,
-    several_values: 20,
-    broken_link: 12,
-    missing_file: 14,
-    strange_prompt: 14,
+    unknown_key: 14,
+    wrong_type: 9,
+    out_of_range: 9,
+    wrong_option: 50,
+    broken_quotes: 58,
+    several_values: 24,
+    broken_link: 10,
+    missing_file: 13,
+    strange_prompt: 13,
     deleted: 8,
     not_a_class: 8,
 }
