@@ -152,7 +152,7 @@ KINDS = {
     wrong_type: 9,
     out_of_range: 9,
     wrong_option: 50,
-    broken_quotes: 58,
+    broken_quotes: 59,
     several_values: 24,
     broken_link: 10,
     missing_file: 13,
