@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-FOLDER = "FAULTY_FOLDER"  # an environment variable: of the disk that is filled, or becomes read-only
+FOLDER = "FAULTY_FOLDER"  # an environment variable: of the disk that is filled
 
 
 def fill(folder: Path) -> None:
@@ -28,6 +28,16 @@ def fill(folder: Path) -> None:
                 file.write(b"\0" * block)
             except OSError:
                 block //= 2
+
+
+def protect(folder: Path, on: bool) -> bool:
+    """Nothing can be made in the folder and those below, by root neither. False where one cannot have that."""
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    if os.geteuid():
+        for one in folders:
+            one.chmod(0o555 if on else 0o755)
+        return True
+    return not subprocess.run(["chattr", "+i" if on else "-i", *map(str, folders)], capture_output=True).returncode
 
 
 class Faulty(Callback):
@@ -74,7 +84,7 @@ class Faulty(Callback):
         fill(Path(os.environ[FOLDER]))
 
     def read_only(self, system: LightningModule) -> None:
-        subprocess.run(["mount", "-o", "remount,ro", os.environ[FOLDER]], check=True)
+        protect(self.folder, True)
 
     def damage(self, system: LightningModule) -> None:
         """The checkpoint of this moment is written by half, and then the power fails."""

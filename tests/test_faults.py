@@ -4,103 +4,87 @@ again each time, and must end with the same bits as a run that nothing happened 
 from __future__ import annotations
 
 import csv
-import io
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
-from hydra.core.global_hydra import GlobalHydra
 
-import launch
 from systems.command.claim import claimed, is_held
 from systems.command.status import read_status
-from tests.faulty import FOLDER
+from tests.faulty import FOLDER, protect
+from tests.many_launches import Launches, Said
 
-ROOT = Path(__file__).resolve().parents[1]
 NAME = "text_to_3d/a-red-dog-0"
 STEPS, AT = 7, 5  # of the run; the step that something happens in, before it is saved
 SMALL = [
     f"trainer.max_steps={STEPS}", "system.batch_size=4", "report.size=32", "report.n_frames=8", "quality=draft",
-    "export.resolution=24", "export.texture_size=64", "checkpoint.every_seconds=0.0001", "background=solid",
+    "export.resolution=24", "export.texture_size=64", "checkpoint.every_seconds=0.0001",
     "geometry.encoding.log2_table_size=10",
     "trainer.callbacks=[${progress},{_target_:tests.faulty.Faulty},${checkpoint},${report}]",
 ]  # fmt: skip
 
 
-DEADLY = ("kill", "damage")
-
-
-@dataclass
-class Said:
-    code: int
-    out: str
-    error: str
-
-
-def run(output: Path, fault: str | None = None) -> Said:
-    """In this process, but for what would kill it."""
-    plan = {NAME: [fault, AT]} if fault else {}
-    environment = {"FAULTS": json.dumps(plan), FOLDER: str(output)}
-    arguments = ["launch.py", "prompt=a red dog", f"output={output}", *SMALL]
-    if fault in DEADLY:
-        command = [sys.executable, *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
-        return Said(done.returncode, done.stdout, done.stderr)
-    out, error = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(error):
-        patch.setattr(sys, "argv", arguments)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        GlobalHydra.instance().clear()
-        try:
-            code = launch.main()
-        except SystemExit as end:
-            code = end.code
-    return Said(code, out.getvalue(), error.getvalue())
-
-
-def state(output: Path) -> dict[str, torch.Tensor]:
-    return torch.load(output / NAME / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-
-
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    output = tmp_path_factory.mktemp("undisturbed")
-    assert run(output).code == 0
-    return state(output)
+def launches() -> Iterator[Launches]:
+    found = Launches()
+    yield found
+    found.close()
+
+
+class Run:
+    """The same command each time, and what happens meanwhile."""
+
+    def __init__(self, launches: Launches, output: Path) -> None:
+        self.launches, self.output, self.folder = launches, output, output / NAME
+
+    def __call__(self, fault: str | None = None) -> Said:
+        plan = {NAME: [fault, AT]} if fault else {}
+        arguments = ["prompt=a red dog", f"output={self.output}", *SMALL]
+        return self.launches.launch(arguments, {"FAULTS": json.dumps(plan), FOLDER: str(self.output)})
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return torch.load(self.folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def run(launches: Launches, tmp_path: Path) -> Run:
+    return Run(launches, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(launches: Launches, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    run = Run(launches, tmp_path_factory.mktemp("undisturbed"))
+    assert run().code == 0
+    return run.state()
+
+
+@pytest.fixture
+def on_small_disk(launches: Launches, tmp_path: Path) -> Iterator[Run]:
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)], capture_output=True)
     if mounted.returncode:
         pytest.skip("only root can mount a disk that is small enough to fill")
-    yield place
+    yield Run(launches, place)
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def go_on(output: Path, undisturbed: dict[str, torch.Tensor], since: int) -> None:
+def go_on(run: Run, undisturbed: dict[str, torch.Tensor], since: int) -> None:
     """The same command, in peace: resumes at step `since`, and ends as if nothing had happened."""
-    again = run(output)
+    again = run()
     assert again.code == 0, again.error
-    status = read_status(output / NAME)
+    status = read_status(run.folder)
     assert (status.state, status.step, status.starts[-1]) == ("finished", STEPS, since)
-    ended = state(output)
+    ended = run.state()
     assert ended.keys() == undisturbed.keys()
     assert all(torch.equal(ended[name], undisturbed[name]) for name in ended)
-    rows = list(csv.DictReader((output / NAME / "metrics.csv").open()))
+    rows = list(csv.DictReader((run.folder / "metrics.csv").open()))
     assert [int(row["step"]) for row in rows] == list(range(STEPS))
-    left = [file for file in output.rglob("*") if "draft" in file.name or file.name.endswith(".lock")]
-    assert not left and not is_held(output / NAME)
+    left = [file for file in run.output.rglob("*") if "draft" in file.name or file.name.endswith(".lock")]
+    assert not left and not is_held(run.folder)
 
 
 @pytest.mark.parametrize(
@@ -128,70 +112,72 @@ def go_on(output: Path, undisturbed: dict[str, torch.Tensor], since: int) -> Non
     ],
 )
 def test_a_fault_costs_no_more_than_the_steps_since_the_last_checkpoint(
-    fault: str, code: int, told: str, state: str, since: int, undisturbed: dict[str, torch.Tensor], tmp_path: Path
+    fault: str, code: int, told: str, state: str, since: int, undisturbed: dict[str, torch.Tensor], run: Run
 ) -> None:
-    said = run(tmp_path, fault)
+    said = run(fault)
     assert said.code == code and told in said.out + said.error
     assert ("Traceback" in said.out + said.error) == (fault == "mistake")
-    status = read_status(tmp_path / NAME)
-    assert status.state == state and not is_held(tmp_path / NAME)
-    assert not (tmp_path / NAME / "metrics.json").exists()
-    go_on(tmp_path, undisturbed, since)
-    log = (tmp_path / NAME / "run.log").read_text()
+    status = read_status(run.folder)
+    assert status.state == state and not is_held(run.folder)
+    assert not (run.folder / "metrics.json").exists()
+    go_on(run, undisturbed, since)
+    log = (run.folder / "run.log").read_text()
     assert ("last.ckpt is damaged (its table of contents): going on from previous.ckpt" in log) == (fault == "damage")
 
 
-def test_weights_that_are_not_finite_are_not_saved(undisturbed: dict[str, torch.Tensor], tmp_path: Path) -> None:
-    said = run(tmp_path, "not_finite")
+def test_weights_that_are_not_finite_are_not_saved(undisturbed: dict[str, torch.Tensor], run: Run) -> None:
+    said = run("not_finite")
     assert said.code == 1 and "is not finite after step" in said.error and "Traceback" not in said.error
     assert "Say lower system.learning_rates or guidance.scale" in said.error
-    assert all(value.isfinite().all() for value in state(tmp_path).values() if value.is_floating_point())
-    go_on(tmp_path, undisturbed, AT - 1)
+    assert all(value.isfinite().all() for value in run.state().values() if value.is_floating_point())
+    go_on(run, undisturbed, AT - 1)
 
 
 def test_a_full_disk_is_told_and_the_last_checkpoint_stays(
-    undisturbed: dict[str, torch.Tensor], small_disk: Path
+    undisturbed: dict[str, torch.Tensor], on_small_disk: Run
 ) -> None:
-    said = run(small_disk, "full_disk")
+    said = on_small_disk("full_disk")
     assert said.code == 1 and "the disk is full" in said.error and "Free some space" in said.error
     assert "Traceback" not in said.error
-    (small_disk / "filler").unlink()
-    go_on(small_disk, undisturbed, AT - 1)
+    (on_small_disk.output / "filler").unlink()
+    go_on(on_small_disk, undisturbed, AT - 1)
 
 
-def test_a_disk_that_becomes_read_only_is_told(undisturbed: dict[str, torch.Tensor], small_disk: Path) -> None:
-    said = run(small_disk, "read_only")
-    assert said.code == 1 and "cannot be written (Read-only file system)" in said.error
-    assert "Traceback" not in said.error
-    again = run(small_disk)
-    assert again.code == 2 and "cannot be written (Read-only file system): say output=FOLDER" in again.error
-    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
-    go_on(small_disk, undisturbed, AT - 1)
+def test_a_folder_that_becomes_read_only_is_told(undisturbed: dict[str, torch.Tensor], run: Run) -> None:
+    if not (protect(run.output, True) and protect(run.output, False)):
+        pytest.skip("this file system has no folders that root cannot write to")
+    said = run("read_only")
+    assert said.code == 1 and "cannot be written (" in said.error and f"make {run.folder} writable" in said.error
+    assert "Traceback" not in said.out + said.error
+    again = run()
+    assert again.code == 2 and "cannot be written (" in again.error and "say output=FOLDER" in again.error
+    protect(run.folder, False)
+    go_on(run, undisturbed, AT - 1)
 
 
-def test_a_folder_that_vanishes_is_told_and_not_made_again_by_halves(tmp_path: Path) -> None:
-    said = run(tmp_path, "vanish")
+def test_a_folder_that_vanishes_is_told_and_not_made_again_by_halves(run: Run) -> None:
+    said = run("vanish")
     assert said.code == 1 and "has vanished: bring it back, or run the same command again" in said.error
-    assert "Traceback" not in said.error and not (tmp_path / NAME).exists()
+    assert "Traceback" not in said.error and not (run.folder).exists()
 
 
-def test_checkpoints_that_are_all_damaged_are_kept_and_told(tmp_path: Path) -> None:
-    run(tmp_path, "kill")
-    folder = tmp_path / NAME / "checkpoints"
+def test_checkpoints_that_are_all_damaged_are_kept_and_told(run: Run) -> None:
+    run("kill")
+    folder = run.folder / "checkpoints"
     for file in folder.iterdir():
         file.write_bytes(b"half")
-    said = run(tmp_path)
+    said = run()
     assert said.code == 2 and "is damaged" in said.error and "resume=never starts afresh" in said.error
     assert sorted(file.name for file in folder.iterdir()) == ["last.ckpt", "previous.ckpt"]
 
 
-def test_a_finished_run_and_one_in_use_are_left_alone(tmp_path: Path) -> None:
-    assert run(tmp_path).code == 0
-    before = {file: file.read_bytes() for file in (tmp_path / NAME).rglob("*") if file.is_file()}
-    assert run(tmp_path).code == 2
-    (tmp_path / NAME / "metrics.json").unlink()
-    with claimed(tmp_path / NAME):
-        said = run(tmp_path)
-    assert said.code == 2 and f"is in use by process {os.getpid()}" in said.error
+def test_a_finished_run_and_one_in_use_are_left_alone(run: Run) -> None:
+    assert run().code == 0
+    before = {file: file.read_bytes() for file in (run.folder).rglob("*") if file.is_file()}
+    assert run().code == 2
+    (run.folder / "metrics.json").unlink()
+    with claimed(run.folder):
+        said = run()
+    assert said.code == 2 and "is in use by process" in said.error
     before = {file: content for file, content in before.items() if file.name != "metrics.json"}
-    assert before == {file: file.read_bytes() for file in (tmp_path / NAME).rglob("*") if file.is_file()}
+    assert before == {file: file.read_bytes() for file in (run.folder).rglob("*") if file.is_file()}
