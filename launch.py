@@ -21,6 +21,7 @@ from systems.command.command_line import check_command_line, tidy
 from systems.command.processes import is_first, starts_others
 from systems.command.run_folder import FinishedError, Interrupted, RunFolder
 from systems.command.starting import take_over
+from systems.command.sweep import tell, write_sweeps
 
 CONF = Path(__file__).resolve().parent / "conf"
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -110,12 +111,14 @@ def _complain(error: UserError | FailedError) -> None:
 def main() -> int:
     try:
         sys.argv[1:] = tidy(sys.argv[1:])
-        check_command_line(sys.argv[1:], CONF)
+        sweep = check_command_line(sys.argv[1:], CONF)
+        write_sweeps(sweep)
     except UserError as error:
         _complain(error)
         return WRONG_INPUT
     codes.clear()
     launch()
+    codes.extend([tell(sweep)] if sweep else [])
     return max(codes, default=DONE)
 
 
