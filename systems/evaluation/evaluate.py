@@ -15,6 +15,7 @@ import torch
 
 from data.errors import FailedError, UserError
 from data.ranges import Seed
+from data.whole_file import whole
 from systems.command.asked_runs import handed_on, told_to
 from systems.command.overrides import quoted
 from systems.command.prompt_list import prompt_list
@@ -140,7 +141,7 @@ class Evaluate:
         return Table(("runs", *self.measures), rows, "setting")
 
     def write_runs(self, path: Path, found: Mapping[Run, Values]) -> None:
-        with path.open("w", newline="") as file:
+        with whole(path) as draft, draft.open("w", newline="") as file:
             table = csv.writer(file)
             table.writerow(["setting", "prompt", "seed", *self.measures, "folder"])
             for run, values in found.items():
