@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.errors import UserError
+from systems.command.ending import WRONG_INPUT, complain
 from systems.command.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -32,8 +33,8 @@ class Chosen(Launcher):
         try:
             instantiate(self.config.launcher).launch(self._jobs(job_overrides, initial_job_idx), folder)
         except UserError as error:  # not through Hydra, which would tell it with a traceback
-            print(f"fourview: {error}", file=sys.stderr, flush=True)
-            sys.exit(2)
+            complain(error)
+            sys.exit(WRONG_INPUT)
         return []
 
     def _jobs(self, job_overrides: Sequence[Sequence[str]], first: int) -> Iterator[Job]:

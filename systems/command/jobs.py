@@ -16,10 +16,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, open_dict
 
 from data.errors import UserError
+from systems.command.ending import STOPPED
 from systems.command.run_folder import FinishedError, RunFolder
 from systems.command.starting import take_over
-
-STOPPED = 130
 
 
 class Job:

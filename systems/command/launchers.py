@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from data.ranges import PositiveInt
-from systems.command.jobs import STOPPED, Job
+from systems.command.ending import STOPPED, complain
+from systems.command.jobs import Job
 from systems.command.parent import end_with_parent
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Worker(threading.Thread):
                     self.pool.submit(_make, job).result()
                 except BrokenProcessPool:
                     if not self.stopping:
-                        print(f"fourview: {job.name}: its process was killed; the others go on", file=sys.stderr)
+                        complain(f"{job.name}: its process was killed; the others go on")
                     return
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from systems.command.jobs import STOPPED
+from systems.command.ending import STOPPED, complain
 from systems.command.squeue import Squeue
 
 LOOKS = 2  # in which a task is not in the queue, and has left no result: then it is dead
@@ -80,7 +80,7 @@ class Watch:
     def _tell_failure(self, task: Task, words: str) -> None:
         if words:
             self.failed += 1
-            print(f"fourview: {task.name} {words} (job {task.id}, {task.log})", file=sys.stderr, flush=True)
+            complain(f"{task.name} {words} (job {task.id}, {task.log})")
 
     def _tell_silence(self, is_silent: bool) -> None:
         """Once: a controller that is started anew knows its jobs."""
