@@ -145,4 +145,6 @@ def _place(folder: Path) -> Path:
 
 
 def _bare(words: str) -> str:
-    return " ".join(re.sub(r"^sbatch: (error: )?", "", line).rstrip(".") for line in words.splitlines() if line.strip())
+    return "; ".join(
+        re.sub(r"^sbatch: (error: )?", "", line).rstrip(".") for line in words.splitlines() if line.strip()
+    )

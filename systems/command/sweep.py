@@ -16,7 +16,7 @@ from data.whole_file import write_text
 from systems.command.claim import is_held
 from systems.command.jobs import name_of, sweep_folder
 from systems.command.run_folder import RunFolder
-from systems.command.status import FINISHED, RUNNING, read_status
+from systems.command.status import FINISHED, REQUEUED, RUNNING, read_status
 
 FILE = "sweep.json"
 NOT_OF_A_RUN = ("hydra.", "hydra/", "folder.variant=", "launcher=", "launcher.")
@@ -98,4 +98,6 @@ def _stand(path: Path) -> tuple[int, str]:
         return 0, ""
     if status.state == RUNNING:
         return 1, "is still running" if is_held(path) else "was killed"
+    if status.state == REQUEUED:
+        return 1, "was stopped, and SLURM has not started it again"
     return status.code or 1, f"{status.state}: {status.reason}".rstrip(": ")
