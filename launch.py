@@ -33,6 +33,7 @@ from systems.command.ending import (
 from systems.command.processes import is_first, starts_others
 from systems.command.run_folder import Interrupted, RunFolder
 from systems.command.starting import take_over
+from systems.command.sweep import tell, write_sweeps
 
 CONF = Path(__file__).resolve().parent / "conf"
 log = logging.getLogger("systems")
@@ -108,12 +109,14 @@ def _silence_lightning() -> None:
 def main() -> int:
     try:
         sys.argv[1:] = tidy(sys.argv[1:])
-        check_command_line(sys.argv[1:], CONF)
+        sweep = check_command_line(sys.argv[1:], CONF)
+        write_sweeps(sweep)
     except UserError as error:
         complain(error)
         return WRONG_INPUT
     codes.clear()
     launch()
+    codes.extend([tell(sweep)] if sweep else [])
     return max(codes, default=DONE)
 
 

@@ -33,7 +33,7 @@ ABOUT_A_FOLDER = {  # and its key
     "dreambooth_views": "subject.pictures",
 }
 WHOLE = set(
-    ["evaluation", "job", "system", "network", "budget", "experiment", "field", "rendering", "preservation"]
+    ["evaluation", "job", "launcher", "system", "network", "budget", "experiment", "field", "rendering", "preservation"]
 )  # chosen by others, all at once
 CHOICES = sorted(
     f"{file.parent.name}={file.stem}"

@@ -30,7 +30,7 @@ from systems.command.starting import take_over
 from systems.command.unresolved import unresolved
 from systems.command.words import check_words
 
-CHECKED = ("folder", "job")  # the two nodes that launch.py instantiates
+CHECKED = ("folder", "job", "launcher")  # the nodes that are instantiated
 KEYWORDS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 UNUSED = re.compile(r"Could not override '(\w+)'. No match in the defaults list")
 LINK = re.compile(r"\$\{([\w.]+)\}")
@@ -132,11 +132,11 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), prompts
             raise MissingPriorError(f"{error}; {_way_to('prior.path')}") from None
 
 
-def check_folder(config: DictConfig, skip_finished: bool = False) -> None:
+def check_folder(config: DictConfig, skip_finished: bool = False, writes: bool = True) -> None:
     """Whether the run may start or go on in its folder, and write there."""
     with suppress(*[FinishedError] * skip_finished):
         check_start(config)
-    if is_first(config):
+    if writes and is_first(config):
         instantiate(config.folder).check_writable()
 
 

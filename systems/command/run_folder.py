@@ -21,7 +21,18 @@ from data.whole_file import clear_drafts, write_text
 from systems.command import status
 
 # What may differ between a run and its continuation
-FREE_TO_CHANGE = {"resume", "output", "folder", "progress", "checkpoint", "report", "export", "metric", "before_after"}
+FREE_TO_CHANGE = {
+    "resume",
+    "output",
+    "folder",
+    "progress",
+    "checkpoint",
+    "report",
+    "export",
+    "metric",
+    "before_after",
+    "launcher",
+}
 FREE_TO_CHANGE |= {"job.reference", "job.features", "job.clip"}  # look at pictures that are drawn already
 # The first two only watch; any number of workers, or of processes that share a batch, does the same
 FREE_ANYWHERE = {"callbacks", "logger", "workers", "devices", "num_nodes", "strategy"}
@@ -157,7 +168,7 @@ class RunFolder:
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         clear_drafts(self.path)
         write_text(self.config, OmegaConf.to_yaml(config, resolve=True))
-        words = [word for word in overrides if not word.startswith("folder.variant=")]
+        words = [word for word in overrides if not word.startswith(("folder.variant=", "launcher=", "launcher."))]
         words += [f'folder.variant="{self.variant}"'] if self.variant else []
         write_text(self.command, " ".join(["python launch.py", *map(_shell_word, words)]) + "\n")
         self._start_log()

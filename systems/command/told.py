@@ -20,7 +20,15 @@ from systems.command.asked_runs import AskedRun
 from systems.command.overrides import key_of, parse
 from systems.command.run_folder import FREE_ANYWHERE, RunFolder
 
-FREE = {"output", "name", "folder", "resume", "progress", "checkpoint"}  # where a run stands, and who watches it
+FREE = {
+    "output",
+    "name",
+    "folder",
+    "resume",
+    "progress",
+    "checkpoint",
+    "launcher",
+}  # where a run stands, and who watches it
 PRIOR = "prior.path"
 
 
