@@ -16,13 +16,17 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from pytorch_lightning import Trainer
 
 import launch
 from systems.command.contract import Status, SweptRun
 from systems.command.run_folder import RunFolder
 from systems.evaluation.left_behind import Left, look_at
 from systems.reports.pictures import write_video
+from systems.reports.progress import Progress
+from systems.text_to_3d import TextTo3D
 from tests.conftest import Run
+from tests.systems.test_reporting import small_report
 
 ODD = "guidance=sds,prior.path=50% #1 <b>"  # a setting's folder
 Leave = Callable[..., Path]
@@ -191,6 +195,25 @@ def test_the_page_shows_every_run_and_its_links_lead_somewhere(leave: Leave, swe
     assert "loss 0.500" in page and "failed 20/30: &lt;b&gt;why&lt;/b&gt;" in page and "waiting" in page
     assert not [raw for raw in ("<i>dog", "<b>", "<u>", "<script>log") if raw in page]
     assert page.count("<tr><th>a ") == 2 and "guidance=&lt;u&gt;" in page
+
+
+def test_what_a_real_run_writes_is_read(
+    sweep: Path, run: Run, make_system: Callable[..., TextTo3D], make_trainer_in: Callable[..., Trainer]
+) -> None:
+    done, going = (RunFolder(str(sweep.parent), sweep.name, "red", seed, "x=1").path for seed in (0, 1))
+    for folder, callbacks in ((done, [Progress(), small_report()]), (going, [Progress()])):
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(f"prompt: red\nseed: {folder.name[-1]}\n")
+        make_trainer_in(folder, *callbacks).fit(make_system())
+    hold(going)
+    place = collect(sweep, run)
+    first, second = table(place / "runs.csv")
+    written = json.loads((done / "metrics.json").read_text())
+    assert (first["state"], first["step"], float(first["loss"])) == ("finished", "6", written["loss"])
+    assert (second["state"], second["step"], second["loss"]) == ("running", "6", first["loss"])
+    assert float(table(place / "table.csv")[0]["seconds"]) == written["seconds"]
+    (video, url), *_ = Links(place / "index.html").found
+    assert video == "video" and (place / unquote(url)).samefile(done / "turntable.mp4")
 
 
 def test_it_can_be_done_again_and_again(leave: Leave, sweep: Path, run: Run) -> None:
