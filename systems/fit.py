@@ -52,7 +52,8 @@ class Fit:
             trainer.fit(self.system, ckpt_path=checkpoint, weights_only=True)
         finally:  # here and not in the callback: Lightning puts handlers back itself, after its callbacks
             for number, handler in handlers.items():
-                signal.signal(number, handler)
+                if handler is not None:  # else it is none of Python's
+                    signal.signal(number, handler)
 
 
 def _check_checkpoint(path: Path) -> None:

@@ -24,3 +24,9 @@ def is_first(config: DictConfig) -> bool:
 def starts_others(config: DictConfig) -> bool:
     """Whether Lightning will start the other processes, by saying this command again."""
     return is_shared(config) and not any(name in os.environ for names in RANKS for name in names)
+
+
+def slurm_job() -> str:
+    """`12_3` is the fourth of a job array; empty outside SLURM."""
+    array = [os.environ.get(f"SLURM_ARRAY_{name}_ID", "") for name in ("JOB", "TASK")]
+    return "_".join(array) if all(array) else os.environ.get("SLURM_JOB_ID", "")

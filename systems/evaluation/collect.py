@@ -10,9 +10,11 @@ from pathlib import Path
 
 import torch
 
+from data.whole_file import write_text
 from systems.command.run_folder import RunFolder
+from systems.command.status import FINISHED
 from systems.command.swept_runs import swept_runs
-from systems.evaluation.left_behind import FINISHED, Left, look_at
+from systems.evaluation.left_behind import Left, look_at
 from systems.reports.film import Film
 from systems.reports.gallery import write_gallery
 from systems.reports.provenance import provenance, write_whole
@@ -36,7 +38,7 @@ class Collect:
         summary = f"{len(found)} runs: " + ", ".join(f"{count} {state}" for state, count in states.most_common())
         told, table = happened(found), self.table(found)
         log.info("%s\n\n%s\n%s", summary, told.markdown(), table.markdown())
-        (folder.path / "happened.md").write_text(f"{summary}\n\n{told.markdown()}{logs(found)}")
+        write_text(folder.path / "happened.md", f"{summary}\n\n{told.markdown()}{logs(found)}")
         write_runs(folder.path / "runs.csv", [row_of(left) for left in found])
         table.write(folder.path)
         self.write_page(folder.path, summary, table, found)

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from systems.command.contract import Status, SweptRun, is_held, read_status
+from systems.command.claim import is_held
+from systems.command.contract import SweptRun
+from systems.command.status import FAILED, FILE, FINISHED, INTERRUPTED, RUNNING, Status, read_status
 from systems.reports.tables import Values, read_figures
 
-FINISHED, RUNNING, KILLED = "finished", "running", "killed"
-INTERRUPTED, FAILED, WAITING = "interrupted", "failed", "waiting"
-METRICS, ROWS, STATUS = "metrics.json", "metrics.csv", "status.json"
+KILLED, WAITING = "killed", "waiting"  # what a run cannot say of itself
+METRICS, ROWS = "metrics.json", "metrics.csv"
 TAIL = 64 * 1024  # bytes of the end of a file that are looked at
 N_LINES, LONGEST = 8, 400  # of a log, and letters of a line
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
@@ -61,7 +62,7 @@ def look_at(run: SweptRun, sweep: Path) -> Left:
         state,
         _step(status, state, figures, on_the_way),
         status.steps if status else None,
-        tuple(status.starts) if status else (),
+        status.starts if status else (),
         "; ".join(filter(None, [reason, damage])),
         figures or on_the_way,
         bool(figures),
@@ -80,8 +81,8 @@ def _state(folder: Path, status: Status | None) -> tuple[str, str]:
         return RUNNING, ""
     if status is not None:
         return KILLED, f"its process ended on {status.host} without a word, after {status.updated}"
-    if os.path.exists(folder / STATUS):
-        return KILLED, f"its {STATUS} cannot be read, and nobody is at work on it"
+    if os.path.exists(folder / FILE):
+        return KILLED, f"its {FILE} cannot be read, and nobody is at work on it"
     if os.path.exists(folder / ROWS):  # older than status.json
         return INTERRUPTED, "it has no metrics.json, and nobody is at work on it"
     return WAITING, ""

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from data.samplers import turntable
+from data.whole_file import write_text
 from metrics.toybox_truth import toy_of, true_views
 from systems.reports.pictures import to_bytes
 from systems.reports.tables import Table
@@ -77,7 +78,7 @@ def write_gallery(
         gallery="\n".join([f"<tr>{head}</tr>", *body]),
         command=html.escape((folder / "command.txt").read_text()),
     )
-    (folder / "index.html").write_text(page)
+    write_text(folder / "index.html", page)
 
 
 def _cell(shown: Cell | None) -> str:

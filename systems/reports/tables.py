@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from data.whole_file import whole, write_text
 from metrics.intervals import EVERYTHING, Interval, mean_interval, wilson
 
 DECIMALS = 4  # at most
@@ -59,14 +60,14 @@ class Table:
 
     def write_csv(self, path: Path) -> None:
         """A column each for the figure, for both ends of its interval, and for how many runs it is of, if not all."""
-        with path.open("w", newline="") as file:
+        with whole(path) as draft, draft.open("w", newline="") as file:
             table = csv.writer(file)
             table.writerow([self.about, *(name + end for name in self.columns for end in ("", "_low", "_high", "_n"))])
             for name, row in self.rows.items():
                 table.writerow([name, *(part for column in self.columns for part in _parts(row.get(column, "")))])
 
     def write(self, folder: Path) -> None:
-        (folder / "table.md").write_text(self.markdown())
+        write_text(folder / "table.md", self.markdown())
         self.write_csv(folder / "table.csv")
 
     def numbers(self) -> dict[str, dict[str, float]]:
@@ -128,7 +129,7 @@ def caption(values: Values, measures: Sequence[str]) -> str:
 
 def write_runs(path: Path, runs: Sequence[Values]) -> None:
     """A row for each run, a column for all that any of them has."""
-    with path.open("w", newline="") as file:
+    with whole(path) as draft, draft.open("w", newline="") as file:
         table = csv.DictWriter(file, list(dict.fromkeys(name for run in runs for name in run)), restval="")
         table.writeheader()
         table.writerows(runs)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -19,8 +17,10 @@ import pytest
 from pytorch_lightning import Trainer
 
 import launch
-from systems.command.contract import Status, SweptRun
+from systems.command.claim import claimed
+from systems.command.contract import SweptRun
 from systems.command.run_folder import RunFolder
+from systems.command.status import Status
 from systems.evaluation.left_behind import Left, look_at
 from systems.reports.pictures import write_video
 from systems.reports.progress import Progress
@@ -33,7 +33,7 @@ Leave = Callable[..., Path]
 
 
 def status(state: str = "running", **changed: object) -> Status:
-    plain = Status(state, 20, 30, "", 0, [0], "n1", 7, "", "2026-01-01T00:00:00", "2026-01-01T00:01:00")
+    plain = Status(state, 20, 30, starts=(0,), host="n1", updated="2026-01-01T00:01:00")
     return Status(**(asdict(plain) | changed))
 
 
@@ -60,11 +60,6 @@ def leave(sweep: Path) -> Leave:
         return folder
 
     return make
-
-
-def hold(folder: Path) -> None:
-    """As a process that is alive does."""
-    (folder / ".lock").write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
 
 
 def seen(folder: Path, sweep: Path) -> Left:
@@ -95,7 +90,7 @@ class Links(HTMLParser):
 
 @pytest.mark.parametrize("state", ["finished", "requeued", "interrupted", "failed"])
 def test_a_run_that_says_how_it_ended_is_believed(leave: Leave, sweep: Path, state: str) -> None:
-    left = seen(leave(said=status(state, starts=[0, 10, 20], reason="no memory")), sweep)
+    left = seen(leave(said=status(state, starts=(0, 10, 20), reason="no memory")), sweep)
     assert (left.state, left.progress) == (state, "20/30")
     assert left.happened == "resumed at step 10 and 20; no memory"
 
@@ -105,8 +100,8 @@ def test_a_run_that_nobody_holds_was_killed_and_one_that_is_held_runs_on(leave: 
     left = seen(folder, sweep)
     assert (left.state, left.progress) == ("killed", "20/30")  # what is saved
     assert left.happened == "its process ended on n1 without a word, after 2026-01-01T00:01:00"
-    hold(folder)
-    left = seen(folder, sweep)
+    with claimed(folder):
+        left = seen(folder, sweep)
     assert (left.state, left.progress, left.happened) == ("running", "26/30", "")
     assert left.figures == {"step": 25, "seconds": 9.5, "loss": 0.5} and not left.final
 
@@ -152,9 +147,10 @@ def test_the_tables_are_of_what_is_finished(leave: Leave, sweep: Path, run: Run)
     for seed, (janus, loss) in enumerate([(0, 1.0), (1, 2.0), (0, 3.0)]):
         figures = {"janus": janus, "loss": loss, "device": "cpu"}
         leave("guidance=sds", seed=seed, said=status("finished"), metrics_json=json.dumps(figures))
-    hold(leave("guidance=sds", seed=3, said=status(), metrics_csv="step,loss\n25,9.0\n"))
+    going = leave("guidance=sds", seed=3, said=status(), metrics_csv="step,loss\n25,9.0\n")
     leave(seed=0)
-    folder = collect(sweep, run)
+    with claimed(going):
+        folder = collect(sweep, run)
     sds, default = table(folder / "table.csv")
     assert (sds["setting"], sds["runs"], sds["of"]) == ("guidance=sds", "3", "4")
     assert float(sds["loss"]) == 2.0 and float(sds["loss_low"]) == pytest.approx(2 - 4.30265 / 3**0.5, abs=1e-4)
@@ -172,7 +168,7 @@ def test_the_tables_are_of_what_is_finished(leave: Leave, sweep: Path, run: Run)
 
 
 def test_what_happened_is_one_row_a_run(leave: Leave, sweep: Path, run: Run) -> None:
-    leave("x=1", said=status("failed", reason="no | memory\nat all", starts=[0, 20]), run_log="<the end>\n")
+    leave("x=1", said=status("failed", reason="no | memory\nat all", starts=(0, 20)), run_log="<the end>\n")
     leave("x=2", said=status("finished", step=30), metrics_json="{}")
     text = (collect(sweep, run) / "happened.md").read_text()
     assert text.splitlines()[0] == "2 runs: 1 failed, 1 finished"
@@ -205,8 +201,8 @@ def test_what_a_real_run_writes_is_read(
         folder.mkdir(parents=True)
         (folder / "config.yaml").write_text(f"prompt: red\nseed: {folder.name[-1]}\n")
         make_trainer_in(folder, *callbacks).fit(make_system())
-    hold(going)
-    place = collect(sweep, run)
+    with claimed(going):
+        place = collect(sweep, run)
     first, second = table(place / "runs.csv")
     written = json.loads((done / "metrics.json").read_text())
     assert (first["state"], first["step"], float(first["loss"])) == ("finished", "6", written["loss"])
