@@ -14,14 +14,15 @@ class SweptRun:
     """folder: relative to that of the sweep."""
 
     folder: str
-    prompt: str
+    prompt: str | None
     seed: int
     variant: str
-    overrides: list[str]
+    overrides: tuple[str, ...]
 
 
 def read_sweep(folder: Path) -> list[SweptRun]:
     try:
-        return [SweptRun(**run) for run in json.loads((folder / "sweep.json").read_text())["runs"]]
+        found = json.loads((folder / "sweep.json").read_text())["runs"]
+        return [SweptRun(**(run | {"overrides": tuple(run["overrides"])})) for run in found]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} holds no sweep ({error})") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml  # type: ignore[import-untyped]
 from data.errors import UserError
 from systems.command.contract import SweptRun, read_sweep
 
+log = logging.getLogger(__name__)
 SWEEP = "sweep"  # the key under which the user names the folder
 OF_A_RUN = {"config.yaml", "status.json"}
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -23,7 +25,9 @@ def swept_runs(folder: str) -> list[SweptRun]:
         raise UserError(f"{SWEEP}={folder}: there is no such folder; say the one that the runs of a --multirun are in")
     try:
         runs = read_sweep(place)
-    except UserError:  # older than sweep.json
+    except UserError as error:
+        if (place / "sweep.json").exists():
+            log.warning("%s; until then, only runs that have begun are known", error)
         runs = [_run_in(place, found) for found in sorted(_folders(place))]
     if not runs:
         raise UserError(f"{SWEEP}={folder}: there is no run in it; say the folder that those of a --multirun are in")
@@ -45,8 +49,9 @@ def _run_in(place: Path, folder: Path) -> SweptRun:
     said = _config(folder / "config.yaml")
     name, seed = folder.relative_to(place), said.get("seed")
     variant = "" if name.parent == Path() else str(name.parent)
-    prompt = said.get("prompt") or folder.name.rpartition("-")[0]
-    return SweptRun(str(name), str(prompt), seed if isinstance(seed, int) else 0, variant, [])
+    prompt = said.get("prompt", folder.name.rpartition("-")[0])
+    told = None if prompt is None else str(prompt)
+    return SweptRun(str(name), told, seed if isinstance(seed, int) else 0, variant, ())
 
 
 def _config(file: Path) -> dict[str, object]:

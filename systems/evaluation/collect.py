@@ -59,7 +59,7 @@ class Collect:
         """A row for each prompt and seed, a column for each setting."""
         shown: dict[str, dict[str, Film]] = {}
         for left in found:
-            name = f"{left.run.prompt}, seed {left.run.seed}"
+            name = ", ".join(filter(None, [left.run.prompt, f"seed {left.run.seed}"]))
             if setting_of(left) in shown.get(name, {}):
                 name += f", {left.run.folder}"
             shown.setdefault(name, {})[setting_of(left)] = self.film(left, folder)
@@ -80,7 +80,7 @@ def setting_of(left: Left) -> str:
 
 def row_of(left: Left) -> Values:
     run = left.run
-    said: Values = {"folder": run.folder, "prompt": run.prompt, "seed": run.seed, "variant": run.variant}
+    said: Values = {"folder": run.folder, "prompt": run.prompt or "", "seed": run.seed, "variant": run.variant}
     said |= {"state": left.state, "reason": left.happened}
     said |= {"step": "" if left.step is None else left.step, "steps": "" if left.steps is None else left.steps}
     return said | {name: value for name, value in left.figures.items() if name not in said}

@@ -50,7 +50,7 @@ def leave(sweep: Path) -> Leave:
     def make(variant: str = "", prompt: str = "a dog", seed: int = 0, said: Status | None = None, **files: str) -> Path:
         folder = RunFolder(str(sweep.parent), sweep.name, prompt, seed, variant).path
         folder.mkdir(parents=True)
-        run = SweptRun(str(folder.relative_to(sweep)), prompt, seed, variant, [])
+        run = SweptRun(str(folder.relative_to(sweep)), prompt, seed, variant, ())
         asked.append(asdict(run))
         (sweep / "sweep.json").write_text(json.dumps({"runs": asked}))
         if said:
@@ -63,7 +63,7 @@ def leave(sweep: Path) -> Leave:
 
 
 def seen(folder: Path, sweep: Path) -> Left:
-    return look_at(SweptRun(str(folder.relative_to(sweep)), "a dog", 0, "", []), sweep)
+    return look_at(SweptRun(str(folder.relative_to(sweep)), "a dog", 0, "", ()), sweep)
 
 
 def collect(sweep: Path, run: Run) -> Path:
@@ -96,7 +96,7 @@ def test_a_run_that_says_how_it_ended_is_believed(leave: Leave, sweep: Path, sta
 
 
 def test_a_run_that_nobody_holds_was_killed_and_one_that_is_held_runs_on(leave: Leave, sweep: Path) -> None:
-    folder = leave(said=status(), metrics_csv="step,seconds,loss\r\n24,9.00,0.75\r\n25,9.50,0.5\r\n26,10.0")
+    folder = leave(said=status(), metrics_csv="step,seconds,loss\r\n24,9.00,0.75\r\n25,9.50,0.5\r\n26,10.0,0.2")
     left = seen(folder, sweep)
     assert (left.state, left.progress) == ("killed", "20/30")  # what is saved
     assert left.happened == "its process ended on n1 without a word, after 2026-01-01T00:01:00"
@@ -240,6 +240,14 @@ def test_runs_that_are_older_than_sweep_json_are_found(sweep: Path, run: Run) ->
     ]
     assert len(table(collect(sweep.parent, run) / "runs.csv")) == 4  # with the collection of before, and not its own
     assert len(table(collect(sweep.parent, run) / "runs.csv")) == 4
+
+
+def test_a_damaged_sweep_json_is_told_and_what_has_begun_is_shown(leave: Leave, sweep: Path, run: Run) -> None:
+    leave(said=status("finished"), config_yaml="prompt: null\nseed: 4\n", metrics_json="{}")
+    (sweep / "sweep.json").write_text('{"runs": [')
+    place = collect(sweep, run)
+    assert "only runs that have begun are known" in (place / "run.log").read_text()
+    assert "<th>seed 4</th>" in (place / "index.html").read_text()
 
 
 def test_a_folder_without_runs_is_refused_before_anything_is_written(sweep: Path, run: Run) -> None:
