@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import wandb
 from wandb.proto.wandb_internal_pb2 import ConfigItem, HistoryItem, Record, RunRecord, SummaryItem
 
 BLOCK, FILE_HEADER, HEADER = 32768, 7, struct.Struct("<IHB")  # crc, length, type
@@ -16,7 +17,7 @@ WHOLE, FIRST, LAST = 1, 2, 4
 
 @dataclass(frozen=True)
 class Logged:
-    """What one process has sent to one W&B run; history: by step, what was sent at it."""
+    """What one process has sent to one W&B run; history: by step, what was sent at it. A key within a key has a dot."""
 
     folder: Path
     run: RunRecord
@@ -42,28 +43,21 @@ def records(file: Path) -> Iterator[Record]:
 def read(folder: Path) -> Logged:
     """folder: an `offline-run-…`."""
     (file,) = folder.glob("*.wandb")
-    found = {"run": [], "history": [], "summary": [], "exit": []}
-    for record in records(file):
-        kind = record.WhichOneof("record_type")
-        found.setdefault(kind, []).append(getattr(record, kind))
-    rows = [_values(row.item) for row in found["history"]]
+    all_records = list(records(file))
+    of_kind = lambda kind: [getattr(one, kind) for one in all_records if one.WhichOneof("record_type") == kind]
     history: dict[int, dict[str, object]] = {}
-    for row in rows:
-        history.setdefault(int(str(row.pop("_step"))), {}).update(row)
-    summary = _values(item for one in found["summary"] for item in one.update)
-    ends = [one.exit_code for one in found["exit"]]
-    return Logged(
-        folder,
-        found["run"][0],
-        _values(found["run"][0].config.update),
-        history,
-        summary,
-        ends[0] if ends else None,
-    )
+    for row in of_kind("history"):
+        values = _values(row.item)
+        history.setdefault(values.pop("_step"), {}).update(values)
+    summary = _values(item for one in of_kind("summary") for item in one.update)
+    ends = [one.exit_code for one in of_kind("exit")]
+    run = of_kind("run")[0]
+    return Logged(folder, run, _values(run.config.update), history, summary, ends[0] if ends else None)
 
 
 def read_all(run_folder: Path) -> list[Logged]:
-    """In the order in which they were begun."""
+    """In the order in which they were begun. This process stops W&B first, which writes on when a run has ended."""
+    wandb.teardown()
     return [read(folder) for folder in sorted((run_folder / "wandb").glob("offline-run-*"))]
 
 

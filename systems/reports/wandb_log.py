@@ -10,6 +10,7 @@ import shlex
 import uuid
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol, runtime_checkable
@@ -144,7 +145,6 @@ class WandbLog(Logger):
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
-        logging.getLogger("wandb").propagate = False  # it has a file of its own
         mode = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
         try:
             return self._init(wandb, mode)
@@ -178,13 +178,24 @@ class WandbLog(Logger):
         )
 
     def _end(self, exit_code: int) -> None:
-        """Says how to send what is recorded here."""
+        """Says how to send what is recorded here and not there."""
         if self.run is not None:
             self._tell(lambda run: run.finish(exit_code))
-            if self.run.offline:
-                folders = sorted(map(str, (self.folder.path / "wandb").glob(f"offline-run-*-{self.version}")))
-                log.info("W&B was offline; to send it:\n%s", shlex.join(["wandb", "sync", *folders]))
+            if self.run.offline or self.is_over:
+                kind, words = ("offline-run", []) if self.run.offline else ("run", ["--include-online"])
+                folders = sorted(map(str, (self.folder.path / "wandb").glob(f"{kind}-*-{self.version}")))
+                log.info("Recorded here; to send it to W&B:\n%s", shlex.join(["wandb", "sync", *words, *folders]))
+        if self.is_over:
+            _stop()
         self.is_over = True
+
+
+def _stop() -> None:
+    """After a failure, so that the next run of a sweep starts W&B anew."""
+    with suppress(Exception):
+        import wandb
+
+        wandb.teardown()
 
 
 def send_picture(loggers: Sequence[Logger], name: str, picture: Path, step: int) -> None:

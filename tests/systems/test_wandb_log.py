@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
+import signal
 import sys
+import time
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -67,7 +70,7 @@ def test_without_credentials_it_is_offline_and_the_line_that_sends_it_is_said(
         log = WandbLog("fourview", folder)
         log.log_metrics({"loss": 1.0}, 0)
         log.finalize("success")
-    *command, place = shlex.split(caplog.records[-1].getMessage().splitlines()[-1])
+    *command, place = shlex.split(caplog.messages[-1].splitlines()[-1])
     assert command == ["wandb", "sync"] and [Path(place)] == [one.folder for one in read_all(folder.path)]
 
 
@@ -76,18 +79,18 @@ def test_what_is_sent_can_be_read_back(folder: RunFolder, picture: Path) -> None
     log.log_metrics({"loss": 0.5}, 498)
     log.log_metrics({"loss": 0.25, "clip_score": 31.0}, 499)
     send_picture([CSVLogger(picture.parent), log], "samples", picture, 499)
-    write_whole(folder.metrics, {"steps": 500, "psnr": 26.5, "device": "cpu", "of": {"a": 1}, "janus": None})
+    write_whole(folder.metrics, {"steps": 500, "psnr": 26.5, "device": "cpu", "of": [1], "janus": None})
     log.finalize("success")
     (sent,) = read_all(folder.path)
     assert (sent.run.project, sent.run.entity, sent.run.run_group) == ("mine", "us", "sweep")
     assert list(sent.run.tags) == ["draft", "green"] and sent.run.display_name == "a-dog-3" and sent.exit_code == 0
     assert sent.config.items() >= OmegaConf.to_container(CONFIG).items()
     assert sent.history[498]["loss"] == 0.5 and sent.history[499]["clip_score"] == 31.0
-    assert sent.history[499]["samples"]["_type"] == "image-file"
-    assert (sent.folder / "files" / sent.history[499]["samples"]["path"]).read_bytes() == picture.read_bytes()
-    assert sent.summary["psnr"] == 26.5 and sent.summary["of.a"] == 1
-    table = (sent.folder / "files" / sent.history[499]["metrics"]["path"]).read_text()
-    assert '["run", "steps", "psnr", "device"]' in table and '["a-dog-3", 500, 26.5, "cpu"]' in table
+    assert sent.history[499]["samples._type"] == "image-file"
+    assert (sent.folder / "files" / sent.history[499]["samples.path"]).read_bytes() == picture.read_bytes()
+    assert sent.summary["psnr"] == 26.5 and sent.summary["of"] == [1]
+    table = (sent.folder / "files" / sent.history[499]["metrics.path"]).read_text()
+    assert '["run","steps","psnr","device"]' in table and '["a-dog-3",500,26.5,"cpu"]' in table
 
 
 def test_the_environment_is_there_and_its_secrets_are_not(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,9 +114,9 @@ def test_a_table_of_runs_has_its_figures_and_its_sheet(folder: RunFolder, pictur
     WandbLog("fourview", folder).show_table("settings", table, {"runs": 2}, {"sheet": picture})
     (sent,) = read_all(folder.path)
     row = {name: value for one in sent.history.values() for name, value in one.items()}
-    written = (sent.folder / "files" / row["settings"]["path"]).read_text()
-    assert '["setting", "IoU"]' in written and '["mv_sds", "0.750"]' in written
-    assert (sent.folder / "files" / row["sheet"]["path"]).exists() and sent.summary["runs"] == 2
+    written = (sent.folder / "files" / row["settings.path"]).read_text()
+    assert '["setting","IoU"]' in written and '["mv_sds","0.750"]' in written
+    assert (sent.folder / "files" / row["sheet.path"]).exists() and sent.summary["runs"] == 2
 
 
 def test_a_run_that_goes_on_is_the_same_wandb_run(
@@ -124,11 +127,12 @@ def test_a_run_that_goes_on_is_the_same_wandb_run(
         with caplog.at_level(logging.INFO):
             log.log_metrics({"loss": 1.0}, step)
             log.finalize(status)
+    said = caplog.messages[-1]
     first, second = read_all(folder.path)
     assert first.run.run_id == second.run.run_id == (folder.path / "wandb_id.txt").read_text()
     assert (first.exit_code, second.exit_code) == (1, 0)
     assert (list(first.history), list(second.history)) == ([0], [10])
-    assert str(first.folder) in caplog.text.split("\n")[-2] and str(second.folder) in caplog.text.split("\n")[-2]
+    assert str(first.folder) in said and str(second.folder) in said
 
 
 def test_jobs_of_a_sweep_in_one_process_are_runs_of_one_group(tmp_path: Path) -> None:
@@ -170,14 +174,27 @@ def goes_on_with_one_warning(folder: RunFolder, caplog: pytest.LogCaptureFixture
     return said
 
 
-def test_a_run_goes_on_when_wandb_dies_in_the_middle(folder: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_goes_on_when_wandb_dies_in_the_middle_and_the_next_has_it_again(
+    folder: RunFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     log = WandbLog("fourview", folder)
     log.log_metrics({"loss": 1.0}, 0)
-    log.show_picture("images", folder.path / "no_such.png", 0)
-    log.log_metrics({"loss": 1.0}, 1)
+    os.kill(pid_of_wandb(), signal.SIGKILL)
+    for step in range(1, 50):
+        log.log_metrics({"loss": 1.0}, step)
+        time.sleep(0.01)
     log.finalize("success")
     assert sum("nothing more is sent" in said for said in caplog.messages) == 1
-    assert 1 not in read_all(folder.path)[0].history
+    again = WandbLog("fourview", RunFolder(str(tmp_path), "test", "a dog", 4))
+    again.log_metrics({"loss": 2.0}, 0)
+    again.finalize("success")
+    assert read_all(again.folder.path)[0].history[0]["loss"] == 2
+
+
+def pid_of_wandb() -> int:
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    (pid,) = (pid for pid in children if b"wandb-core" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    return int(pid)
 
 
 def test_a_server_that_is_down_leaves_an_offline_run(
@@ -192,9 +209,9 @@ def test_a_server_that_is_down_leaves_an_offline_run(
         log = WandbLog("fourview", folder)
         log.log_metrics({"loss": 0.5}, 7)
         log.finalize("success")
-    assert "recorded offline" in caplog.messages[0] and "wandb sync" in caplog.messages[-1]
+    said = [record.getMessage() for record in caplog.records if record.name == "systems.reports.wandb_log"]
+    assert len(said) == 2 and "recorded offline" in said[0] and "wandb sync" in said[1]
     assert read_all(folder.path)[0].history[7]["loss"] == 0.5
-    wandb.teardown()
 
 
 def test_the_wish_to_stop_is_not_taken_for_a_fault_of_wandb(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,3 +230,17 @@ def test_only_the_first_process_of_a_run_logs(folder: RunFolder, monkeypatch: py
     log.log_metrics({"loss": 1.0}, 0)
     log.finalize("success")
     assert not (folder.path / "wandb").exists() and not (folder.path / "wandb_id.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted"),
+    [("tags=draft", "must be"), ("entity=5", "must be"), ("projekt=x", "projekt"), ("group=[a]", "a")],
+)
+def test_a_wrong_key_is_told_before_the_run(run, key: str, wanted: str) -> None:
+    said = run.error("prompt=a red dog", "logger=wandb", f"trainer.logger.{key}")
+    assert f"trainer.logger.{key.split('=')[0]}" in said and wanted in said
+
+
+def test_its_keys_are_accepted(run) -> None:
+    keys = ["project=p", "entity=us", "group=g", "tags=[a,b]"]
+    run.accepts("prompt=a red dog", "logger=wandb", *(f"trainer.logger.{key}" for key in keys))
