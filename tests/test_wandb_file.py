@@ -134,7 +134,10 @@ def test_after_an_interruption_the_same_wandb_run_goes_on(ran: Ran) -> None:
 
 
 def test_the_line_that_sends_both_parts_is_said(ran: Ran) -> None:
-    assert shlex.join(["wandb", "sync", str(ran.first.folder), str(ran.second.folder)]) in ran.said.splitlines()
+    assert (
+        shlex.join(["wandb", "sync", "--append", str(ran.first.folder), str(ran.second.folder)])
+        in ran.said.splitlines()
+    )
 
 
 def test_no_process_of_wandb_stays(ran: Ran) -> None:

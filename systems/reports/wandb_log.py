@@ -183,7 +183,8 @@ class WandbLog(Logger):
             self._tell(lambda run: run.finish(exit_code))
             if self.run.offline or self.is_over:
                 kind, words = ("offline-run", []) if self.run.offline else ("run", ["--include-online"])
-                folders = sorted(map(str, (self.folder.path / "wandb").glob(f"{kind}-*-{self.version}")))
+                folders = sorted(map(str, (self.folder.path / "wandb").glob(f"{kind}-*-{self.version}*")))
+                words += ["--append"] * (len(folders) > 1)  # else W&B would keep the last part only
                 log.info("Recorded here; to send it to W&B:\n%s", shlex.join(["wandb", "sync", *words, *folders]))
         if self.is_over:
             _stop()
