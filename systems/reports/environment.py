@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import subprocess
@@ -10,6 +9,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from systems.command.processes import slurm_job
 from systems.reports.provenance import REPOSITORY, version
 
 PIN = re.compile(r"^([\w-]+)==", re.MULTILINE)
@@ -24,7 +24,7 @@ def environment(command: Path) -> dict[str, str | bool | dict[str, str] | None]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": packages(),
-        "slurm_job": slurm_job(),
+        "slurm_job": slurm_job() or None,
         "command": command.read_text().strip() if command.exists() else None,
     }
 
@@ -38,12 +38,6 @@ def packages() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def slurm_job() -> str | None:
-    """`12_3` in an array of jobs, else `12`; None elsewhere."""
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 def _git(*command: str) -> str | None:

@@ -20,6 +20,7 @@ import torch.distributed as dist
 from omegaconf import OmegaConf
 from pytorch_lightning.loggers import Logger
 
+from data.whole_file import write_text
 from systems.command.run_folder import Interrupted, RunFolder
 from systems.reports.environment import environment
 from systems.reports.tables import Table
@@ -83,7 +84,7 @@ class WandbLog(Logger):
         file = self.folder.path / "wandb_id.txt"
         if not (file.exists() and file.read_text()):
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(uuid.uuid4().hex[:8])
+            write_text(file, uuid.uuid4().hex[:8])
         return file.read_text()
 
     @property
