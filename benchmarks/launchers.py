@@ -1,4 +1,4 @@
-"""What a launcher costs beyond its runs' own work, and what it leaves behind: python -m benchmarks.launchers --runs 10"""
+"""What a launcher costs beside the work itself: many tiny runs one after another, and by several processes."""
 
 from __future__ import annotations
 

@@ -75,8 +75,6 @@ class Checkpoint(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.global_step != self.saved:
             self._save(trainer)
-
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.between_steps = True
 
     def _save(self, trainer: Trainer) -> None:

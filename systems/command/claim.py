@@ -63,9 +63,9 @@ def is_held(folder: Path) -> bool:
     try:
         with lock.open() as file:
             holder = _holder(file)
-    except OSError:
+        return holder is not None and _lives(holder, lock, None)
+    except OSError:  # its holder has let go of it meanwhile
         return False
-    return holder is not None and _lives(holder, lock, None)
 
 
 def _lock(folder: Path) -> Path:

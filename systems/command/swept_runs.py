@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped]
 
 from data.errors import UserError
-from systems.command.contract import SweptRun, read_sweep
+from systems.command.sweep import SweptRun, read_sweep
 
 log = logging.getLogger(__name__)
 SWEEP = "sweep"  # the key under which the user names the folder

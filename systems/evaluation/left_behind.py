@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from systems.command.claim import is_held
-from systems.command.contract import SweptRun
 from systems.command.status import FAILED, FILE, FINISHED, INTERRUPTED, RUNNING, Status, read_status
+from systems.command.sweep import SweptRun
 from systems.reports.tables import Values, read_figures
 
 KILLED, WAITING = "killed", "waiting"  # what a run cannot say of itself

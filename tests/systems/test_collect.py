@@ -18,9 +18,9 @@ from pytorch_lightning import Trainer
 
 import launch
 from systems.command.claim import claimed
-from systems.command.contract import SweptRun
 from systems.command.run_folder import RunFolder
 from systems.command.status import Status
+from systems.command.sweep import SweptRun
 from systems.evaluation.left_behind import Left, look_at
 from systems.reports.pictures import write_video
 from systems.reports.progress import Progress
