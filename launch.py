@@ -9,12 +9,13 @@ import logging
 import sys
 import warnings
 from pathlib import Path
+from typing import cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from data.errors import UserError
 from systems.command.claim import claimed
@@ -80,7 +81,8 @@ def run(config: DictConfig) -> None:
     if not is_first(config):
         return _run_job(config, folder, folder.plan(config))
     with claimed(folder.path):
-        checkpoint = folder.open(config, HydraConfig.get().overrides.task)
+        said = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))  # with its ${links}
+        checkpoint = folder.open(config, said)
         with told(folder):
             _run_job(config, folder, checkpoint)
     print(folder.path, flush=True)

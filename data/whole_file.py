@@ -14,8 +14,9 @@ DRAFT = ".draft-"  # how the names of unfinished files begin
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A name to write under, with the suffix of `path`, which takes its place once it is on the disk; nobody else's
-    draft has it. Of a block that fails nothing stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    draft has it. Of a block that fails nothing stays. A folder within one that is gone is not made: FileNotFoundError.
+    """
+    path.parent.mkdir(exist_ok=True)
     draft = path.with_name(f"{DRAFT}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield draft

@@ -47,6 +47,7 @@ def _read(cache_dir: Path, key: str) -> Float[Tensor, "l d"] | None:
 
 
 def _write_whole(cache_dir: Path, key: str, text: Float[Tensor, "l d"]) -> None:
+    cache_dir.mkdir(parents=True, exist_ok=True)
     with whole(_file(cache_dir, key)) as draft:
         save_file({key: text.contiguous()}, draft)
 

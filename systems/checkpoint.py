@@ -19,7 +19,7 @@ from data.ranges import PositiveFloat
 from data.whole_file import whole
 from systems.command import status
 from systems.command.processes import slurm_job
-from systems.command.run_folder import interrupted, previous_of
+from systems.command.run_folder import Requeued, interrupted, previous_of
 from systems.dataloader import ends_step
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class Checkpoint(Callback):
     def __init__(self, every_seconds: PositiveFloat = 30.0) -> None:
         self.every_seconds = every_seconds
         self.asked = 0  # the signal, once there is one
+        self.saved = -1  # the step of the last checkpoint
         self.between_steps = False  # after training there is no step to wait for
         self.before: dict[int, object] = {}  # the handlers of who has started this process
 
@@ -72,7 +73,8 @@ class Checkpoint(Callback):
             )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._save(trainer)
+        if trainer.global_step != self.saved:
+            self._save(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.between_steps = True
@@ -88,26 +90,28 @@ class Checkpoint(Callback):
                 trainer.save_checkpoint(draft)
                 _keep(final)
             status.saved(self.folder, trainer.global_step)
-        self.last_save = time.monotonic()
+        self.last_save, self.saved = time.monotonic(), trainer.global_step
 
     def _hand_back(self, trainer: Trainer) -> None:
         """To be started again, and to go on from what was just saved."""
-        said = f"Saved after step {trainer.global_step} of {trainer.max_steps}, to be started again."
+        said = f"Saved after step {trainer.global_step} of {trainer.max_steps}."
         if trainer.is_global_zero:
-            status.end(self.folder, status.REQUEUED, reason=said)
             log.info(said)
-            self._requeue()
+            self._requeue(self.asked or signal.SIGUSR2)
         raise interrupted(self.folder, said)
 
-    def _requeue(self) -> None:
-        starter = self.before.get(self.asked or signal.SIGUSR2)
+    def _requeue(self, number: int) -> None:
+        """By who has started this process, whose handler ends it; else by SLURM. Comes back where nobody can."""
+        starter = self.before.get(number)
         if callable(starter):
-            starter(self.asked or signal.SIGUSR2, None)
+            starter(number, None)
         elif job := slurm_job():
             try:
                 subprocess.run(["scontrol", "requeue", job], check=True, timeout=60)
             except (OSError, subprocess.SubprocessError) as error:
                 log.warning("SLURM does not start job %s again (%s)", job, error)
+            else:
+                raise Requeued("SLURM starts this job again.")
 
     def _listen(self) -> None:
         for number in SIGNALS:
@@ -118,7 +122,7 @@ class Checkpoint(Callback):
             self.last_save = -math.inf  # SLURM takes the machine, and starts the job again by itself
             return
         if number in REQUEUE and self.between_steps:
-            self._requeue()
+            self._requeue(number)
         if self.between_steps or (self.asked and number in STOP):
             raise interrupted(self.folder, "Interrupted at once.")
         self.asked = self.asked or number

@@ -28,6 +28,7 @@ ABOUT_A_FOLDER = {  # and its key
     "train_prior_assets": "shards",
     "compare_assets": "shards",
     "count_fronts": "runs",
+    "collect": "sweep",
     "dreambooth": "subject.pictures",
     "dreambooth_mvdream": "subject.pictures",
     "dreambooth_views": "subject.pictures",

@@ -24,6 +24,7 @@ def checksum(file: Path, cache_dir: Path | None = None) -> str:
         return note.read_text()
     digest = _sha256(file)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         write_text(note, digest)
     except OSError as error:
         log.warning("%s: the checksum of %s is not remembered (%s)", folder, file, error)

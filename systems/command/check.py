@@ -39,6 +39,7 @@ EXAMPLES = {
     "prior.path": "prior.path=assets/mini, or your own",
     "assets": "assets=FOLDER, one with GLB, OBJ or PLY files",
     "shards": "shards=FOLDER, one that experiment=render_assets has written",
+    "sweep": "sweep=FOLDER, that of a --multirun, for instance outputs/text_to_3d",
 }
 DOWNLOADS = {  # by prior: a repository of the Hugging Face hub, and the file in it
     "mvdream": ("MVDream/MVDream", "sd-v2.1-base-4view.pt"),

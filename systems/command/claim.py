@@ -36,6 +36,7 @@ class Holder:
 def claimed(folder: Path) -> Iterator[None]:
     """UserError if a living process has the folder already."""
     own, lock = _myself(), _lock(folder)
+    lock.parent.mkdir(parents=True, exist_ok=True)
     with _alone(lock) as file:
         if (other := _holder(file)) and other != own and _lives(other, lock, own):
             raise UserError(
@@ -75,7 +76,6 @@ def _lock(folder: Path) -> Path:
 @contextmanager
 def _alone(lock: Path):
     """The file, while no other process judges or takes it, on file systems that know such a thing."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with lock.open("a+") as file:
             with suppress(OSError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from data.errors import FailedError, UserError
 from systems.command import status
 from systems.command.faults import fault
-from systems.command.run_folder import FinishedError, Interrupted, RunFolder
+from systems.command.run_folder import FinishedError, Interrupted, Requeued, RunFolder
 from systems.command.status import FAILED, FINISHED, INTERRUPTED, REQUEUED
 
 DONE, WENT_WRONG, WRONG_INPUT, STOPPED = 0, 1, 2, 130
@@ -30,10 +30,10 @@ class Ending:
 def ending(error: BaseException | None, folder: Path) -> Ending:
     if error is None:
         return Ending(FINISHED, DONE)
+    if isinstance(error, Requeued | SystemExit):  # the latter by who has started this process, and will again
+        return Ending(REQUEUED, STOPPED, "Saved, to be started again.")
     if isinstance(error, Interrupted | KeyboardInterrupt):
         return Ending(INTERRUPTED, STOPPED, str(error).splitlines()[0] if str(error) else "Interrupted.")
-    if isinstance(error, SystemExit):  # by who has started this process, and will again
-        return Ending(REQUEUED, WENT_WRONG, "Stopped; SLURM starts it again.")
     if wrong := user_error(error):
         return Ending(FAILED, WRONG_INPUT, str(wrong))
     if isinstance(error, FailedError):

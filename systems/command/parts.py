@@ -11,6 +11,7 @@ from data.errors import UserError
 from metrics.clip_folder import find_clip
 from systems.command.starting import FIELD, KEY
 from systems.command.subject import check_subject
+from systems.command.swept_runs import SWEEP, swept_runs
 
 WEIGHTS = {"metrics.consistency.Lpips", "metrics.features.Inception"}  # what reads a file of weights
 MESHES = {"models.dmtet.LockedMesh", "models.shapes.MeshShape"}  # what reads the file at its `path`
@@ -31,6 +32,8 @@ def check_parts(config: DictConfig, used: Set[str]) -> None:
     _check_metrics(config, used)
     _check_sharing(config, used)
     check_subject(config)
+    if SWEEP in used:
+        swept_runs(str(config[SWEEP]))
 
 
 def _check_meshes(config: DictConfig, used: Set[str]) -> None:

@@ -48,6 +48,10 @@ class Interrupted(Exception):  # noqa: N818
     """Not an error: the user stopped the run; its state is saved."""
 
 
+class Requeued(Interrupted):
+    """SLURM will start it again."""
+
+
 def slug(prompt: str | None) -> str:
     """A prompt as part of a file name: `A red dog.` -> `a-red-dog`. What that leaves out, but for case, a full stop,
     the ends of a path and what stands between words, is told by a hash: `a red dog!` -> `a-red-dog-a1358c17`."""

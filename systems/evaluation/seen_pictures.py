@@ -36,6 +36,7 @@ def see_once(network: FeatureNetwork, images: UInt8[Tensor, "o v h w 3"], cache_
     except (OSError, SafetensorError, KeyError):
         seen = see_all(network, images)
     try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
         with whole(file) as draft:
             save_file({"features": seen.features.float(), "logits": seen.logits.float()}, draft)
     except (OSError, SafetensorError) as error:

@@ -23,7 +23,7 @@ from systems.reports.pictures import cut_outs, frames, write_row, write_rows, wr
 from systems.reports.progress import Progress
 from systems.reports.provenance import provenance, write_whole
 from systems.reports.truth import against_truth
-from systems.reports.wandb_log import WandbLog
+from systems.reports.wandb_log import send_picture
 from systems.schedules import last_progress
 from systems.text_to_3d import TextTo3D
 
@@ -70,6 +70,7 @@ class Report(Callback):
             path = Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png"
             images = list(frames(pl_module.look, self._around(4, self.size // 2)))
             write_row(path, images)
+            send_picture(trainer.loggers, "images", path, trainer.global_step - 1)
             if trainer.global_step < pl_module.max_steps:  # then they are asked at the end
                 self._tell(trainer, pl_module, self.judges.on_the_way(pl_module, images))
 
@@ -98,9 +99,6 @@ class Report(Callback):
         judged = against_truth(pl_module) | self.judges.at_the_end(pl_module, images)
         metrics = self._metrics(trainer) | judged | quality
         write_page(folder, metrics, asset)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLog):
-                logger.show(metrics, {"views": folder / "views.png"}, folder / "turntable.mp4")
         write_whole(folder / "metrics.json", metrics)
         if empty:
             again = f"experiment=export run={folder} export.threshold=VALUE looks for another surface in this run"

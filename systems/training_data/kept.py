@@ -38,5 +38,6 @@ def _read(path: Path):
 
 
 def _write_whole(path: Path, content: Mapping[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as draft:
         torch.save(content, draft)
