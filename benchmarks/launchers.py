@@ -1,4 +1,4 @@
-"""What a launcher costs beside the work itself: many tiny runs one after another, and by several processes."""
+"""What a launcher costs beyond its runs' work, and what it leaves behind: python -m benchmarks.launchers --runs 10"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def measure(n: int, *launcher: str) -> Cost:
     with tempfile.TemporaryDirectory() as place:
         temp, output = Path(place, "temp"), Path(place, "outputs")
         temp.mkdir()
-        env = os.environ | {"TMPDIR": str(temp), "HF_HUB_OFFLINE": "1", "WANDB_MODE": "offline"}
+        env = os.environ | {"TMPDIR": str(temp), "MARK": place, "HF_HUB_OFFLINE": "1", "WANDB_MODE": "offline"}
         seeds = f"seed=range(0,{n})"
         command = [sys.executable, "launch.py", "--multirun", *TINY, seeds, f"output={output}", *launcher]
         start = time.monotonic()
@@ -45,7 +45,7 @@ def measure(n: int, *launcher: str) -> Cost:
         seconds = time.monotonic() - start
         time.sleep(1.0)
         done = [json.loads(file.read_text())["seconds"] for file in output.rglob("metrics.json")]
-        return Cost(seconds, sum(done), len(done), _processes(f"TMPDIR={temp}"), len(list(temp.rglob("*"))))
+        return Cost(seconds, sum(done), len(done), _processes(f"MARK={place}"), len(list(temp.rglob("*"))))
 
 
 def _processes(mark: str) -> int:

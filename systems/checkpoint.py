@@ -102,7 +102,13 @@ class Checkpoint(Callback):
         """By who has started this process, whose handler ends it; else by SLURM. Comes back where nobody can."""
         starter = self.before.get(number)
         if callable(starter):
-            starter(number, None)
+            try:
+                starter(number, None)
+            except Exception as error:  # it has counted
+                raise FailedError(
+                    f"saved, but not started again ({error}): the time limit came more often than launcher.requeues"
+                    " allows. Say more of them, or a higher launcher.minutes; the same command goes on from here."
+                ) from error
         elif job := slurm_job():
             try:
                 subprocess.run(["scontrol", "requeue", job], check=True, timeout=60)

@@ -74,6 +74,9 @@ class Faulty(Callback):
     def preempt(self, system: LightningModule) -> None:
         os.kill(os.getpid(), signal.SIGUSR2)
 
+    def wait_for_signal(self, system: LightningModule) -> None:
+        signal.pause()
+
     def memory(self, system: LightningModule) -> None:
         torch.empty(10**15)
 

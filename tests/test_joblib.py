@@ -17,7 +17,7 @@ from systems.command.sweep import read_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ["experiment=sample", "sampler.steps=1", "job.n_samples=1"]
-LONG = ["quality=draft", "trainer.max_steps=100000", "system.schedules=null"]
+LONG = ["quality=draft", "trainer.max_steps=100000"]
 
 
 class Sweep:
@@ -27,7 +27,7 @@ class Sweep:
         self.folder = folder
         self.temp = folder / "temp"
         self.temp.mkdir()
-        self.env = os.environ | {"TMPDIR": str(self.temp), "CUDA_VISIBLE_DEVICES": ""}
+        self.env = os.environ | {"TMPDIR": str(self.temp), "MARK": str(self.temp), "CUDA_VISIBLE_DEVICES": ""}
 
     def start(self, *overrides: str) -> subprocess.Popen[str]:
         told = ["launcher=joblib", "launcher.jobs=2", "prompt=a red dog", f"output={self.folder}", *overrides]
@@ -41,7 +41,7 @@ class Sweep:
         return [*map(str, self.processes().values()), *map(str, self.temp.rglob("*"))]
 
     def processes(self) -> dict[int, str]:
-        mark = f"TMPDIR={self.temp}".encode()
+        mark = f"MARK={self.temp}".encode()
         found = {}
         for process in Path("/proc").iterdir():
             if not process.name.isdecimal():
@@ -88,9 +88,9 @@ def test_a_run_that_fails_keeps_no_other_from_running_and_nothing_is_left_behind
 def test_a_killed_run_takes_no_other_with_it_and_ctrl_c_stops_them_all(sweep: Sweep) -> None:
     process = sweep.start(*LONG, "seed=0,1,2")
     runs = [f"text_to_3d/a-red-dog-{seed}" for seed in range(3)]
-    until(lambda: all((sweep.status(run).steps or 0) > 0 for run in runs[:2]))
+    until(lambda: process.poll() is not None or all((sweep.status(run).steps or 0) > 0 for run in runs[:2]))
     os.kill(sweep.status(runs[0]).pid, signal.SIGKILL)
-    until(lambda: (sweep.status(runs[2]).steps or 0) > 0)  # in a process that was started for it
+    until(lambda: process.poll() is not None or (sweep.status(runs[2]).steps or 0) > 0)  # in a process started for it
     assert sweep.status(runs[1]).state == "running" and len(set(sweep.status(run).pid for run in runs)) == 3
     process.send_signal(signal.SIGINT)
     said, wrong = process.communicate(timeout=200)
@@ -106,7 +106,8 @@ def test_a_killed_run_takes_no_other_with_it_and_ctrl_c_stops_them_all(sweep: Sw
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a killed parent leaves its workers running")
 def test_workers_do_not_outlive_a_launcher_that_is_killed(sweep: Sweep) -> None:
     process = sweep.start(*LONG, "seed=0,1")
-    until(lambda: (sweep.status("text_to_3d/a-red-dog-0").steps or 0) > 0)
+    until(lambda: process.poll() is not None or (sweep.status("text_to_3d/a-red-dog-0").steps or 0) > 0)
+    assert process.poll() is None
     process.kill()
     process.communicate()
     until(lambda: not sweep.processes(), 60.0)

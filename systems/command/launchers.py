@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import threading
 import warnings
 from collections import deque
@@ -60,23 +61,30 @@ class Joblib:
         # A process that has grown too big for joblib's liking is replaced by another; nothing is lost
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
         todo = deque(jobs)
-        workers = [Worker(todo, _threads(self.jobs)) for _ in range(min(self.jobs, len(todo)))]
-        with _told_to_stop(workers) as stopped:
-            for worker in workers:
-                worker.start()
-            for worker in workers:
-                worker.join()
-        if stopped.is_set():
+        with tempfile.TemporaryDirectory(prefix="fourview-") as temporary:  # of libraries that leave something behind
+            env = {"TMPDIR": temporary, **_threads(self.jobs)}
+            stopped = _work([Worker(todo, env) for _ in range(min(self.jobs, len(todo)))])
+        if stopped:
             print("Interrupted. The same command goes on with what is not finished.", flush=True)
             sys.exit(STOPPED)
+
+
+def _work(workers: list[Worker]) -> bool:
+    """Until there is nothing left to do; whether it was told to stop."""
+    with _told_to_stop(workers) as stopped:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    return stopped.is_set()
 
 
 class Worker(threading.Thread):
     """Hands run after run to a process, and starts another where one dies."""
 
-    def __init__(self, todo: deque[Job], threads: dict[str, str]) -> None:
+    def __init__(self, todo: deque[Job], env: dict[str, str]) -> None:
         super().__init__()
-        self.todo, self.threads = todo, threads
+        self.todo, self.env = todo, env
         self.pool: ProcessPoolExecutor | None = None
         self.stopping = False
 
@@ -93,7 +101,7 @@ class Worker(threading.Thread):
     def _serve(self) -> None:
         from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
-        with ProcessPoolExecutor(1, initializer=_settle_in, env=self.threads) as self.pool:
+        with ProcessPoolExecutor(1, initializer=_settle_in, env=self.env) as self.pool:
             while not self.stopping:
                 try:
                     job = self.todo.popleft()
