@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from data.errors import FailedError, UserError
 from systems.command.command_line import check_command_line, tidy
-from systems.command.processes import is_first, starts_others
+from systems.command.processes import is_first, is_shared, local_rank, prepare, starts_others
 from systems.command.run_folder import FinishedError, Interrupted, RunFolder
 from systems.command.starting import take_over
 
@@ -67,6 +67,7 @@ def run(config: DictConfig) -> None:
     take_over(config)
     if HydraConfig.get().mode == RunMode.MULTIRUN and starts_others(config):
         raise UserError("--multirun with several trainer.devices: start it with torchrun, or leave out --multirun")
+    prepare(config)
     folder: RunFolder = instantiate(config.folder)
     if not is_first(config):
         return _run_job(config, folder, folder.plan(config))
@@ -84,7 +85,11 @@ def _run_job(config: DictConfig, folder: RunFolder, checkpoint: Path | None) -> 
     define_missing_ops()
     from pytorch_lightning import seed_everything
 
+    from systems.processes import take_device
+
     _silence_lightning()
+    if is_shared(config):
+        take_device(local_rank())
     seed_everything(config.seed, verbose=False)
     instantiate(config.job, _convert_="all").run(folder, checkpoint)
 
