@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SMALL = [
     "prompt=a green car", "trainer.max_steps=8", "checkpoint.every_seconds=0.01", "report.every=4", "report.size=16",
     "report.n_frames=8", "export.resolution=16", "export.texture_size=64", "renderer.occupancy.resolution=16",
+    "report.judges.clip=null", "report.judges.fronts=null", "report.judges.distance=null",
 ]  # fmt: skip
 
 
