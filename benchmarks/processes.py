@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import os
 import statistics
 import subprocess
@@ -27,7 +28,7 @@ WAYS = {
 
 
 def seconds_per_step(way: str, processes: int, threads: int, steps: int, folder: Path) -> float:
-    """The run is stopped by its last step, before what a report would add."""
+    """Without a report, and with pictures of one size."""
     output = folder / f"{way}-{processes}-{threads}"
     words = [*WAYS[way], f"output={output}", f"trainer.max_steps={steps}", f"trainer.devices={processes}", "device=cpu"]
     words += ["checkpoint.every_seconds=100000.0", "trainer.callbacks=[${progress},${checkpoint}]"]
@@ -39,7 +40,7 @@ def seconds_per_step(way: str, processes: int, threads: int, steps: int, folder:
     [table] = output.rglob("metrics.csv")
     with table.open() as file:
         ends = [float(row["seconds"]) for row in csv.DictReader(file)]
-    return statistics.median(late - early for early, late in zip(ends[steps // 2 :], ends[steps // 2 + 1 :]))
+    return statistics.median(late - early for early, late in itertools.pairwise(ends[steps // 2 :]))
 
 
 def main() -> int:
