@@ -30,7 +30,7 @@ from systems.command.ending import (
     told,
     user_error,
 )
-from systems.command.processes import is_first, starts_others
+from systems.command.processes import is_first, is_shared, local_rank, prepare, starts_others
 from systems.command.run_folder import Interrupted, RunFolder
 from systems.command.starting import take_over
 from systems.command.sweep import tell, write_sweeps
@@ -77,6 +77,7 @@ def run(config: DictConfig) -> None:
     take_over(config)
     if HydraConfig.get().mode == RunMode.MULTIRUN and starts_others(config):
         raise UserError("--multirun with several trainer.devices: start it with torchrun, or leave out --multirun")
+    prepare(config)
     folder: RunFolder = instantiate(config.folder)
     if not is_first(config):
         return _run_job(config, folder, folder.plan(config))
@@ -94,7 +95,11 @@ def _run_job(config: DictConfig, folder: RunFolder, checkpoint: Path | None) -> 
     define_missing_ops()
     from pytorch_lightning import seed_everything
 
+    from systems.processes import take_device
+
     _silence_lightning()
+    if is_shared(config):
+        take_device(local_rank())
     seed_everything(config.seed, verbose=False)
     instantiate(config.job, _convert_="all").run(folder, checkpoint)
 

@@ -16,6 +16,7 @@ from guidance.precision import choose_device
 from systems.checkpoint import SIGNALS
 from systems.command.run_folder import RunFolder
 from systems.likeness import Likeness
+from systems.processes import environment
 from systems.start import Start
 from systems.text_to_3d import TextTo3D
 
@@ -46,7 +47,7 @@ class Fit:
             source = self.start(self.system.scene)
             if source is not None:
                 self.likeness(self.system, source, self.device)
-        trainer = self.trainer(default_root_dir=folder.path, accelerator=self.device.type)
+        trainer = self.trainer(default_root_dir=folder.path, accelerator=self.device.type, plugins=environment())
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         try:
             trainer.fit(self.system, ckpt_path=checkpoint, weights_only=True)

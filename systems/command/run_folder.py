@@ -35,7 +35,7 @@ FREE_TO_CHANGE = {
 }
 FREE_TO_CHANGE |= {"job.reference", "job.features", "job.clip"}  # look at pictures that are drawn already
 # The first two only watch; any number of workers, or of processes that share a batch, does the same
-FREE_ANYWHERE = {"callbacks", "logger", "workers", "devices", "num_nodes", "strategy"}
+FREE_ANYWHERE = {"callbacks", "logger", "workers", "devices", "num_nodes", "strategy", "use_distributed_sampler"}
 LONGEST = 80  # letters of a name
 log = logging.getLogger("systems")
 

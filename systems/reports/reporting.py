@@ -65,7 +65,7 @@ class Report(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        if trainer.global_step % self.every == 0:
+        if trainer.is_global_zero and trainer.global_step % self.every == 0:
             assert isinstance(pl_module, TextTo3D)
             path = Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png"
             images = list(frames(pl_module.look, self._around(4, self.size // 2)))
@@ -76,7 +76,9 @@ class Report(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """metrics.json comes last: its presence says that the run is finished. A scene without a surface has failed,
-        which the rest of the report helps to understand."""
+        which the rest of the report helps to understand. Other processes have nothing more to do."""
+        if not trainer.is_global_zero:
+            return
         assert isinstance(pl_module, TextTo3D)
         pl_module.to(trainer.strategy.root_device)  # from where Lightning has taken it after the last step
         # Where only the report is left to do, no step of this process has applied them
@@ -125,4 +127,4 @@ class Report(Callback):
             *_, last = csv.DictReader(table)  # also there when this process only writes the report
         losses = {name: float(value) for name, value in last.items() if value and name not in ("step", "seconds")}
         took = provenance(trainer.strategy.root_device) | {"seconds": round(progress.seconds, 1)}
-        return {"steps": trainer.global_step, **took, **losses}
+        return {"steps": trainer.global_step, "processes": trainer.world_size, **took, **losses}
