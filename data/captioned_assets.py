@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from data.errors import UserError
+from data.reading import LARGEST_TABLE, is_inside, parse_table, read_text
 
 ENDINGS = (".glb", ".gltf", ".obj", ".ply", ".stl")
 CAPTIONS = ("captions.jsonl", "captions.csv", "captions.tsv", "captions.txt")  # the first that is there
@@ -118,9 +118,9 @@ def _key(file: str, taken: set[str]) -> str:
 
 def _lines(source: Path) -> list[str]:
     try:
-        return source.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{source} cannot be read ({error}); say it in UTF-8") from None
+        return read_text(source, LARGEST_TABLE).split("\n")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{source} cannot be read (it {error}); say it in UTF-8") from None
 
 
 def _rows(source: Path, folder: Path, files: Sequence[str]) -> list[_Row]:
@@ -130,7 +130,7 @@ def _rows(source: Path, folder: Path, files: Sequence[str]) -> list[_Row]:
     else:
         rows = list(_table_rows(source, lines, _Names(files)))
     for row in rows:
-        if PurePosixPath(row.file).is_absolute() or ".." in PurePosixPath(row.file).parts:
+        if not is_inside(row.file):
             raise UserError(f"{source}: {row.file} is not inside {folder}; say paths from there")
     if not rows:
         raise UserError(f"{source} lists nothing; say rows like {WAYS}")
@@ -149,10 +149,10 @@ def _merged(rows: Sequence[_Row], source: Path) -> list[_Row]:
 
 def _json_row(line: str, place: str) -> _Row:
     try:
-        row = json.loads(line)
+        row = parse_table(line)
     except ValueError as error:
-        raise UserError(f"{place} is no JSON ({error}); say rows like {WAYS}") from None
-    file = row.get("file") if isinstance(row, dict) else None
+        raise UserError(f"{place} {error}; say rows like {WAYS}") from None
+    file = row.get("file")
     said = (row.get("captions") or [row.get("caption")]) if isinstance(file, str) else None
     split, licence = (row.get("split"), row.get("licence", row.get("license"))) if said else (None, None)
     texts = isinstance(said, list) and all(isinstance(text, str) and text.strip() for text in said)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import struct
 import zlib
 from array import array
@@ -21,11 +20,13 @@ from torch import Tensor
 
 from data.errors import UserError
 from data.ranges import PositiveInt
+from data.reading import LARGEST_TABLE, is_inside, parse_table, read_text
 from data.tars import LARGEST, Member, Samples, written
 
 ENDINGS = ("jpg", "jpeg", "png", "webp")
+FORMATS = ("JPEG", "PNG", "WEBP")  # whatever the name says; of others, one runs Ghostscript
 TABLES = ("captions.jsonl", "metadata.jsonl")
-MOST_PIXELS = 2**26
+MOST_PIXELS = 2**26  # of a picture
 DAMAGED = (
     OSError,
     ValueError,
@@ -36,6 +37,7 @@ DAMAGED = (
     ArithmeticError,
     struct.error,
     zlib.error,
+    MemoryError,
 )
 WAYS = 'a captions.jsonl with rows {"file": "a.jpg", "caption": "..."}, an a.txt beside a.jpg, or .tar files with both'
 
@@ -110,19 +112,27 @@ class CaptionedPictures:
         folder = Path(self.path)
         table = next((folder / name for name in TABLES if (folder / name).is_file()), None)
         if table is not None:
-            lines = enumerate(table.read_text(encoding="utf-8-sig").split("\n"), 1)
+            lines = enumerate(self._lines(table), 1)
             return [self._row(folder, line, f"{table}, line {n}") for n, line in lines if line.strip()]
         files = sorted(file for file in folder.rglob("*") if file.suffix.lower().lstrip(".") in ENDINGS)
         return [_Entry(file, file.with_suffix(".txt")) for file in files if file.with_suffix(".txt").is_file()]
 
+    def _lines(self, table: Path) -> list[str]:
+        try:
+            return read_text(table, LARGEST_TABLE).split("\n")
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.key}={self.path}: {table} cannot be read (it {error}); say {WAYS}") from None
+
     def _row(self, folder: Path, line: str, place: str) -> _Entry:
         try:
-            row = json.loads(line)
-            file, caption = row.get("file", row.get("file_name")), row.get("caption", row.get("text"))
-        except (ValueError, AttributeError) as error:
-            raise UserError(f"{self.key}={self.path}: {place} cannot be read ({error}); say {WAYS}") from None
+            row = parse_table(line)
+        except ValueError as error:
+            raise UserError(f"{self.key}={self.path}: {place} cannot be read (it {error}); say {WAYS}") from None
+        file, caption = row.get("file", row.get("file_name")), row.get("caption", row.get("text"))
         if not isinstance(file, str) or not isinstance(caption, str):
             raise UserError(f"{self.key}={self.path}: {place} has no file, or no caption; say {WAYS}")
+        if not is_inside(file):
+            raise UserError(f"{self.key}={self.path}: {place} names {file}, which is not in the folder")
         if not (folder / file).is_file():
             raise UserError(f"{self.key}={self.path}: {place} names {file}, which is not there")
         return _Entry(folder / file, caption)
@@ -182,7 +192,7 @@ def _caption(found: str | Path | Member) -> str:
     caption: object = found
     if not isinstance(found, str):
         text = _read(found).decode("utf-8-sig")
-        caption = json.loads(text)["caption"] if found.name.endswith(".json") else text
+        caption = parse_table(text).get("caption") if found.name.endswith(".json") else text
     if not isinstance(caption, str) or not caption.strip():
         raise ValueError("it has no caption")
     return caption.strip()
@@ -190,7 +200,7 @@ def _caption(found: str | Path | Member) -> str:
 
 def _square(content: bytes, size: int, mode: Literal["RGB", "RGBA"] = "RGB") -> UInt8[Tensor, "h w c"]:
     """As it is meant to be seen: turned as its EXIF says, and in RGB over white where it is transparent."""
-    with Image.open(io.BytesIO(content)) as image:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"it is {image.width} x {image.height} pixels, more than {MOST_PIXELS}")
         upright = _eight_bits(ImageOps.exif_transpose(image))

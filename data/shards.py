@@ -21,6 +21,7 @@ from torch import Tensor
 from data.cameras import Cameras
 from data.captioned_assets import TRAIN
 from data.errors import UserError
+from data.reading import parse_table
 from data.tars import Member, Samples
 
 LARGEST_SIDE = 4096  # pixels
@@ -122,7 +123,7 @@ class Shards:
         return SeenObject(self.name(index), images, cameras, *described)
 
     def _details(self, index: int) -> dict:
-        details = json.loads(self.samples[index][DETAILS].read())
+        details = parse_table(self.samples[index][DETAILS].read())
         if details["split"] != self.split:
             raise ValueError(f"it is of the split {details['split']}")
         return details

@@ -16,6 +16,7 @@ from data.errors import UserError
 from data.whole_file import whole
 
 LARGEST = 2**26  # bytes of a member
+MOST = 2**20  # members of one tar file
 
 
 @dataclass(frozen=True)
@@ -101,14 +102,19 @@ def read_samples(path: Path, key: str) -> dict[str, dict[str, Member]]:
 
 
 def _members(path: Path, key: str) -> list[Member]:
+    found: list[Member] = []
     try:
         with tarfile.open(path, "r:") as tar:
-            found = [Member(str(path), m.name, m.offset_data, m.size) for m in tar if m.isfile()]
-    except (tarfile.TarError, OSError) as error:
+            for m in tar:
+                if m.size < 0 or (found and m.offset_data <= found[-1].offset):
+                    raise tarfile.ReadError(f"{m.name} lies before the one before it")
+                if m.issparse() or not m.isfile():
+                    continue
+                found.append(Member(str(path), m.name, m.offset_data, m.size))
+                if len(found) > MOST:
+                    raise UserError(f"{key}={path} has more than {MOST} members: say smaller tar files")
+    except (tarfile.TarError, OSError, ValueError, ArithmeticError, RecursionError, MemoryError) as error:
         raise UserError(f"{key}={path} cannot be read as an uncompressed tar file ({error})") from error
-    for member in found:
-        if member.size > LARGEST:
-            raise UserError(
-                f"{key}={path}: {member.name} says it is {member.size} bytes, more than {LARGEST}: leave it out"
-            )
+    if large := next((member for member in found if member.size > LARGEST), None):
+        raise UserError(f"{key}={path}: {large.name} says it is {large.size} bytes, more than {LARGEST}: leave it out")
     return found

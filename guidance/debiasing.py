@@ -46,10 +46,11 @@ class MaskedLanguageModel:
         from transformers import AutoModelForMaskedLM, AutoTokenizer
 
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self._model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True).eval()
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            offline = {"local_files_only": True, "trust_remote_code": False}
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, **offline)
+            self._model = AutoModelForMaskedLM.from_pretrained(folder, **offline).eval()
+        except Exception as error:  # of a damaged folder, transformers raises whatever it pleases
+            reason = (str(error) or repr(error)).splitlines()[0]
             raise UserError(
                 f"debias_model={path} is no masked language model ({reason}); say another, or null"
             ) from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import json
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from data.errors import UserError
+from data.reading import read_json
 from data.words import words_of
 
 log = logging.getLogger(__name__)
@@ -24,15 +25,19 @@ def read_vocabulary(folder: Path) -> tuple[str, ...] | None:
     if not file.exists():
         return None
     try:
-        lists = json.loads(file.read_text())
-        return tuple(lists.get("known") or lists["words"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        lists = read_json(file)
+        words = lists.get("known") or lists["words"]
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError("holds no list of words")
+        return tuple(words)
+    except (OSError, ValueError, KeyError) as error:
         raise UserError(f"prior.path={folder}: {file} is damaged ({error!r}); restore the folder") from error
 
 
 def unknown_words(text: str, vocabulary: tuple[str, ...]) -> dict[str, list[str]]:
     """Each word of the text that the prior has not learned, with the known words nearest to it in spelling."""
-    unknown = [word for word in dict.fromkeys(words_of(text)) if word not in (*vocabulary, ",")]
+    foreign = [word for word in re.findall(r"\w+", text.lower()) if not word.isascii()]  # which words_of passes over
+    unknown = [word for word in dict.fromkeys([*foreign, *words_of(text)]) if word not in (*vocabulary, ",")]
     return {word: difflib.get_close_matches(word, vocabulary) for word in unknown}
 
 

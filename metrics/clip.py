@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import AutoTokenizer, CLIPModel
@@ -30,9 +29,12 @@ class Clip:
             model, found = CLIPModel.from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-            reason = str(error).splitlines()[0]
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            self._preprocess = Preprocessing.read(folder / PREPROCESSOR)
+        except UserError:
+            raise
+        except Exception as error:  # of a damaged folder, transformers raises whatever it pleases
+            reason = (str(error) or repr(error)).splitlines()[0]
             raise UserError(
                 f"metric.clip.path={path}: transformers cannot read it ({reason}); give a whole CLIP"
             ) from error
@@ -41,7 +43,6 @@ class Clip:
                 f"metric.clip.path={path}: its weights lack {min(found['missing_keys'])}; give a whole CLIP"
             )
         self._model = model.eval().requires_grad_(False).to(device)
-        self._preprocess = Preprocessing.read(folder / PREPROCESSOR)
         self.name = name or folder.name
         self.logit_scale = model.logit_scale.exp().item()
 

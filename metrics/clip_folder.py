@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from data.errors import UserError
+from data.reading import read_json
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PREPROCESSOR = "preprocessor_config.json"
@@ -30,7 +30,10 @@ def find_clip(path: str, key: str = "metric.clip.path") -> Path:
             f"{key}={path}: it has no {' and no '.join(lacking)} ({NEEDED[lacking[0]][0]}); give a folder that"
             " CLIPModel.save_pretrained wrote, with its tokenizer and its preprocessor"
         )
-    kind = json.loads((folder / "config.json").read_text()).get("model_type")
+    try:
+        kind = read_json(folder / "config.json").get("model_type")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{key}={path}: its config.json cannot be read (it {error}); give a whole CLIP") from None
     if kind != "clip":
         raise UserError(f"{key}={path}: its config.json says model_type={kind}; give one that says clip")
     return folder.resolve()

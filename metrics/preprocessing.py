@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from data.errors import UserError
+from data.reading import read_json
 
 FILE = "preprocessor_config.json"
 RESAMPLING = {2: "bilinear", 3: "bicubic"}  # by Pillow's number
@@ -47,7 +47,7 @@ class Preprocessing:
 
     @classmethod
     def read(cls, path: Path) -> Preprocessing:
-        said = json.loads(path.read_text())
+        said = read_json(path)
         resample = said.get("resample", 3)
         if resample not in RESAMPLING:
             raise UserError(f"{path}: resample={resample} is not known here; it may be 2 (bilinear) or 3 (bicubic)")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
+from data import torch_file
 from data.errors import UserError
 
 
@@ -19,9 +18,9 @@ def load_weights(path: str, key: str, wanted: str) -> dict[str, Tensor]:
     if not Path(path).is_file():
         raise UserError(f"{key}={path} is no file; it should be {wanted}")
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise UserError(f"{key}={path} cannot be read by torch.load; it should be {wanted}") from error
+        weights = torch_file.load(Path(path))
+    except ValueError as error:
+        raise UserError(f"{key}={path}: this is a file {error}; it should be {wanted}") from error
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise UserError(f"{key}={path} holds no weights by name; it should be {wanted}")
     return weights

@@ -17,13 +17,16 @@ from trimesh.visual import TextureVisuals
 from trimesh.visual.color import to_float
 from trimesh.visual.material import SimpleMaterial
 
+from data.pictures import MOST_PIXELS
 from models.color import linear_from_srgb
+from models.mesh_file import check_mesh_file
 from models.painted import Painted
 from models.triangles import Triangles
 
 VertexColors = Literal["auto", "linear", "srgb"]
 UNPAINTED = 0.8  # sRGB
 GLTF = (".glb", ".gltf")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TGA", "TIFF", "GIF")  # of textures; of others, one runs Ghostscript
 
 
 class UnreadableError(Exception):
@@ -39,6 +42,7 @@ def read_painted(path: str, z_up: bool, colors: VertexColors, texture_size: int)
     texture_size: to which larger pictures are reduced.
     """
     try:
+        check_mesh_file(Path(path))
         srgb = colors == "srgb" or (colors == "auto" and _says_srgb(Path(path)))
         parts = _parts(path, srgb, _Pictures(texture_size))
     except FileNotFoundError:
@@ -71,6 +75,7 @@ class _Pictures:
 
     def __call__(self, image: Image.Image) -> Float[Tensor, "_h _w 3"]:
         if id(image) not in self.read:
+            _check_picture(image)
             levels = torch.from_numpy(np.array(image.convert("RGB"))).float() / 255
             self.read[id(image)] = self._reduced(linear_from_srgb(levels))
         return self.read[id(image)]
@@ -83,6 +88,14 @@ class _Pictures:
         return (
             torch.nn.functional.adaptive_avg_pool2d(light.movedim(-1, 0), (height, width)).movedim(0, -1).contiguous()
         )
+
+
+def _check_picture(image: Image.Image) -> None:
+    """Before its pixels are read."""
+    if image.width * image.height > MOST_PIXELS:
+        raise ValueError(f"a texture is {image.width} x {image.height} pixels, more than {MOST_PIXELS}")
+    if image.format not in (None, *FORMATS):
+        raise ValueError(f"a texture is {image.format}, and not one of {', '.join(FORMATS)}")
 
 
 def _parts(path: str, srgb: bool, pictures: _Pictures) -> list[Painted]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from data.errors import UserError
 from data.ranges import PositiveFloat
+from models.mesh_file import check_mesh_file
 from models.normals import direction
 from models.triangles import Triangles
 
@@ -88,9 +89,13 @@ def read_triangles(path: str, size: float, z_up: bool, key: str) -> Triangles:
     if not Path(path).is_file():
         raise UserError(f"{key}={path} is not there: give an OBJ, GLB, PLY or STL file")
     try:
+        check_mesh_file(Path(path))
         mesh = trimesh.load_mesh(path)
-        vertices, faces = _welded(np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int64))
-    except (ValueError, KeyError, AttributeError, NotImplementedError, IndexError) as error:
+        vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int64)
+        if not np.isfinite(vertices).all() or (len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices)):
+            raise ValueError("its coordinates are no numbers, or its triangles have no corners")
+        vertices, faces = _welded(vertices, faces)
+    except Exception as error:  # of a damaged file, parsers raise whatever they please
         raise UserError(
             f"{key}={path} cannot be read as a mesh ({error}): give an OBJ, GLB, PLY or STL file"
         ) from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Literal
 
 from data.errors import UserError
 from guidance.precision import choose_device
+from systems.command.metrics_file import read_metrics
 from systems.command.past_config import STATE
 from systems.command.run_folder import RunFolder
 from systems.past_run import open_run
@@ -36,7 +36,7 @@ class CountFronts:
         changed = judged = 0
         with countdown() as bar:
             for file in bar.track(self.files, description="runs"):
-                before = json.loads(file.read_text())
+                before = read_metrics(file)
                 if found := janus_of(open_run(file.parent, "runs").to(self.device), self.fronts):
                     judged += 1
                     changed += before.get("janus") != found["janus"]

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Literal
 
-import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 
-from data.errors import UserError
+from data import torch_file
+from data.errors import FailedError, UserError
 from guidance.precision import choose_device
 from systems.checkpoint import SIGNALS
-from systems.command.run_folder import RunFolder
+from systems.command.run_folder import Interrupted, RunFolder
 from systems.likeness import Likeness
 from systems.processes import environment
 from systems.start import Start
 from systems.text_to_3d import TextTo3D
+
+log = logging.getLogger(__name__)
 
 
 class Fit:
@@ -50,18 +52,44 @@ class Fit:
         trainer = self.trainer(default_root_dir=folder.path, accelerator=self.device.type, plugins=environment())
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         try:
-            trainer.fit(self.system, ckpt_path=checkpoint, weights_only=True)
+            self._fit(trainer, checkpoint)
         finally:  # here and not in the callback: Lightning puts handlers back itself, after its callbacks
             for number, handler in handlers.items():
                 if handler is not None:  # else it is none of Python's
                     signal.signal(number, handler)
 
+    def _fit(self, trainer: Trainer, checkpoint: Path | None) -> None:
+        begun = _Begun()
+        trainer.callbacks.insert(0, begun)  # type: ignore[attr-defined]
+        try:
+            trainer.fit(self.system, ckpt_path=checkpoint, weights_only=True)
+        except (UserError, FailedError, Interrupted):
+            raise
+        except Exception as error:
+            if checkpoint is None or begun.yes:
+                raise
+            log.debug("The state of %s cannot be restored:", checkpoint, exc_info=error)
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(
+                f"resume: {checkpoint} is not of this run, or damaged ({reason}); say resume=never, or give the run's"
+                " own configuration"
+            ) from error
+
 
 def _check_checkpoint(path: Path) -> None:
     """UserError for a file that holds anything but the state of a training."""
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, UnpicklingError) as error:
-        raise UserError(f"resume: {path} is no checkpoint that torch can read; give the last.ckpt of a run") from error
+        saved = torch_file.load(path, mmap=True)
+    except ValueError as error:
+        raise UserError(f"resume: {path} is a file {error}; give the last.ckpt of a run") from error
     if not isinstance(saved, dict) or not {"state_dict", "loops", "pytorch-lightning_version"} <= saved.keys():
         raise UserError(f"resume: {path} holds no training to continue; give the last.ckpt of a run")
+
+
+class _Begun(Callback):
+    """Whether the state of a checkpoint is restored, so that what fails now is not its fault."""
+
+    yes = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.yes = True

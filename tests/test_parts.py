@@ -53,3 +53,15 @@ def test_meshes_of_a_field_that_is_taken_over_may_be_gone(run: Run, past: Path) 
     config.system.scene.geometry.density_bias = {"_target_": "models.geometry.FromShape", "shape": NOT_THERE}
     OmegaConf.save(config, past / "config.yaml")
     run.accepts("renderer=dmtet", f"init_from={past}")
+
+
+def test_a_name_that_no_file_can_have_is_told(run: Run) -> None:
+    assert "File name too long; say another path" in run.error(PROMPT, f"prior.path={'a' * 300}")
+
+
+def test_a_prompt_of_letters_that_no_toy_is_named_with_is_told(run: Run) -> None:
+    assert "has not learned '猫が'" in run.error("prompt=a red 猫が dog")
+
+
+def test_a_prompt_with_a_link_to_nowhere_is_told(run: Run) -> None:
+    assert "prompt" in run.error("prompt=a ${nothing} dog")

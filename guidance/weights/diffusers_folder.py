@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import TypeVar
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler
-from safetensors import SafetensorError
 
 from data.errors import UserError
+from data.reading import read_json
 from guidance.camera_unet import CameraUNet
 from guidance.prior_folder import PARTS
 from guidance.text_encoder import TextEncoder, load_text_encoder
@@ -58,7 +57,7 @@ class DiffusersFolder:
 
     def unet(self, dtype: torch.dtype, device: torch.device) -> CameraUNet:
         def load(part: Path) -> CameraUNet:
-            config = json.loads((part / "config.json").read_text())
+            config = read_json(part / "config.json")
             if config.get("_class_name") == ORIGINAL_UNET:
                 return _original_unet(part, config.get("image_size", 32), dtype, device)
             return _from_pretrained(CameraUNet, part, dtype, device)
@@ -90,6 +89,8 @@ def _original_unet(part: Path, latent_size: int, dtype: torch.dtype, device: tor
 def load_part(folder: Path, part: str, load: Callable[[Path], T]) -> T:
     try:
         return load(folder / part)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # of a damaged folder, the libraries raise whatever they please
         reason = (str(error) or repr(error)).splitlines()[0]
         raise UserError(f"prior.path={folder}: its {part}/ cannot be read ({reason}); restore the folder") from error

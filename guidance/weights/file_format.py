@@ -9,6 +9,7 @@ from typing import Literal
 
 Format = Literal["safetensors", "torch", "old torch"]
 AGAIN = "; download it again"
+LONGEST_HEADER = 100_000_000  # bytes, of safetensors: more the library reads neither
 
 
 def file_format(file: Path) -> Format:
@@ -38,11 +39,11 @@ def _check_safetensors(file: Path, size: int) -> None:
     """The format: 8 bytes with the length of a header in JSON, which says where in the rest each tensor stands."""
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
-        header = stream.read(length) if length < size else b""
+        header = stream.read(length) if length < min(size, LONGEST_HEADER) else b""
     try:
         tensors = json.loads(header)
         end = max((value["data_offsets"][1] for name, value in tensors.items() if name != "__metadata__"), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         end = size
     if 8 + length + end > size:
         raise ValueError(f"that ends too early, after {size:,} bytes{AGAIN}")

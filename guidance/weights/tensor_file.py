@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from guidance.weights.file_format import file_format
+from data import torch_file
+from guidance.weights.file_format import AGAIN, file_format
 
 WRAPPER = "state_dict"
 
@@ -28,13 +27,11 @@ def open_tensors(file: Path) -> TensorFile:
         with safe_open(file, "pt") as opened:
             return TensorFile({name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118
     try:
-        content = torch.load(file, map_location="cpu", mmap=kind == "torch" or None, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        if "Unsupported global" in str(error):
-            raise ValueError(
-                "that holds more than tensors, which could run as a program; take the .safetensors of the same model"
-            ) from error
-        raise ValueError(f"that cannot be read ({type(error).__name__} in torch.load); download it again") from error
+        content = torch_file.load(file, mmap=kind == "torch")
+    except torch_file.ProgramError as error:
+        raise ValueError(f"{error}; take the .safetensors of the same model") from error
+    except ValueError as error:
+        raise ValueError(f"{error}{AGAIN}") from error
     if not isinstance(content, dict):
         raise ValueError(f"that holds a {type(content).__name__}, not weights by name")
     wrapped = isinstance(content.get(WRAPPER), dict)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from data.captioned_assets import ENDINGS
 from data.errors import UserError
 from metrics.clip_folder import find_clip
 from systems.command.processes import check_tasks, processes
@@ -52,9 +53,7 @@ def _check_meshes(config: DictConfig, used: Set[str]) -> None:
 def _check_mesh(key: str, path: str) -> None:
     if not Path(path).is_file():
         raise UserError(f"{key}={path} is not there: give an OBJ, GLB, PLY or STL file")
-    import trimesh
-
-    if not path.lower().endswith(tuple(f".{ending}" for ending in trimesh.available_formats())):
+    if not path.lower().endswith(ENDINGS):
         raise UserError(f"{key}={path} is no mesh that can be read: give an OBJ, GLB, PLY or STL file")
 
 

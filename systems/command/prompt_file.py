@@ -3,13 +3,19 @@ a run folder says has run, does not change when the file does."""
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 from hydra.errors import HydraException
 
 from data.errors import UserError
+from data.reading import read_text
 from guidance.prior_folder import REPOSITORY
 from systems.command.overrides import parse, quoted
+
+LARGEST = 2**26  # bytes of a file of prompts
+MOST = 2**17  # prompts in it
+LONGEST = 2000  # characters of a prompt: CLIP reads 77 tokens
 
 
 def name_prompts(overrides: list[str], sweep: bool) -> list[str]:
@@ -36,12 +42,26 @@ def read_prompts(path: str, key: str = "prompt_file") -> list[str]:
     if file is None:
         raise UserError(f"{key}={path}: there is no such file; say the path of a text file, one prompt per line")
     try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{key}={path} cannot be read ({error}); say a text file, one prompt per line") from None
+        lines = [line.strip() for line in read_text(file, LARGEST).splitlines()]
+    except (OSError, ValueError) as error:
+        raise UserError(f"{key}={path} cannot be read (it {error}); say a text file, one prompt per line") from None
     if prompts := [line for line in lines if line and not line.startswith("#")]:
+        if len(prompts) > MOST:
+            raise UserError(f"{key}={path} holds {len(prompts)} prompts, more than {MOST}: say a shorter file")
+        for prompt in prompts:
+            check_prompt(prompt, f"{key}={path}")
         return prompts
     raise UserError(f"{key}={path} holds no prompt; write one per line")
+
+
+def check_prompt(prompt: str, where: str) -> None:
+    """UserError for what cannot be a sentence, nor be written to the files that name it."""
+    if len(prompt) > LONGEST:
+        raise UserError(f"{where}: a prompt has {len(prompt)} characters; say at most {LONGEST}")
+    is_strange = lambda letter: letter != "\t" and unicodedata.category(letter) in ("Cc", "Cs")
+    strange = next(filter(is_strange, prompt), None)
+    if strange is not None:
+        raise UserError(f"{where}: a prompt has the character {strange!a}, which is none of a text; leave it out")
 
 
 def _chosen(index: str | None, n: int, path: str, sweep: bool) -> list[int]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from data.errors import UserError
-from systems.command.prompt_file import read_prompts
+from systems.command.prompt_file import check_prompt, read_prompts
 from systems.command.run_folder import slug
 
 WAYS = 'prompt="a red dog wearing a blue hat", job.prompts="[a red dog,a green car]", or job.file=prompts.txt'
+WHERE = "prompt, job.prompts or job.file"
 
 
 def prompt_list(
@@ -25,6 +26,8 @@ def prompt_list(
     if file is not None:
         prompts = read_prompts(file, "job.file")
     found = list(dict.fromkeys(line.strip() for line in prompts or [prompt or ""] if line.strip()))
+    for one in found:
+        check_prompt(one, WHERE)
     if not found:
         raise UserError(f"prompt is empty: say {WAYS}")
     return found

@@ -52,7 +52,12 @@ def _parse(file: Path) -> ast.Module:
 
 def _module_file(names: tuple[str, ...]) -> Path | None:
     """The source file of a module, found without importing its packages."""
-    spec = find_spec(names[0])
+    if not all(name.isidentifier() for name in names):
+        return None
+    try:
+        spec = find_spec(names[0])
+    except ValueError:  # of __main__
+        return None
     if spec is None:
         return None
     if spec.submodule_search_locations:  # also of a folder without an __init__.py
@@ -86,6 +91,10 @@ def find(target: str) -> Found | None:
         return None
     file = _module_file(tuple(module))
     return _in_file(name, file, tuple(module)) if file else None
+
+
+def is_class(found: Found) -> bool:
+    return isinstance(found.node, ast.ClassDef)
 
 
 def names_in_module(target: str) -> list[str]:

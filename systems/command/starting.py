@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from data.errors import UserError
-from systems.command.past_config import past_config
+from systems.command.past_config import checked_config, past_config
+from systems.command.stored_config import read_config
 
 KEY = "init_from"
 ABOUT = "run"
@@ -71,7 +73,7 @@ def _remembered(config: DictConfig, folder: str) -> DictConfig | None:
     resume = Path(str(config.resume))
     known = [resume / "config.yaml", resume.parent.parent / "config.yaml"]
     for file in [*known, *sorted(Path(config.output, config.name).rglob("config.yaml"))]:
-        past = OmegaConf.load(file) if file.is_file() else None
-        if isinstance(past, DictConfig) and past.get(KEY) == folder:
-            return past
+        with suppress(ValueError, OSError):  # what is no run's says nothing about this one
+            if read_config(file).get(KEY) == folder:
+                return checked_config(file, f"{KEY}={folder}: what {file.parent} remembers of it")
     return None

@@ -14,11 +14,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from data.errors import UserError
+from data.reading import read_text
 from guidance.prior_folder import PARTS, MissingPriorError, find_prior
 from guidance.weights.checksum import checksum, fingerprint
 from systems.command.asked_runs import AskedRun
+from systems.command.metrics_file import damaged, read_metrics
 from systems.command.overrides import key_of, parse
 from systems.command.run_folder import FREE_ANYWHERE, RunFolder
+from systems.command.stored_config import LARGEST, read_config
 
 FREE = {
     "output",
@@ -44,10 +47,10 @@ def check_told(run: AskedRun) -> None:
 def _difference(folder: RunFolder, overrides: Sequence[str]) -> str | None:
     if not folder.command.is_file():
         return f"{folder.command.name} is gone, which says how"
-    was = dict(map(_said, shlex.split(folder.command.read_text())[2:]))
+    was = dict(map(_said, _words(folder.command)[2:]))
     asked = dict(map(_said, overrides))
     keys = {key for key in was.keys() | asked.keys() if not _is_free(key)}
-    stamp = json.loads(folder.metrics.read_text()).get("prior")
+    stamp = read_metrics(folder.metrics).get("prior")
     if stamp and (now := _stamp(asked.get(PRIOR) or _configured(folder, PRIOR))):
         if now != stamp:
             return "its prior had other weights"
@@ -57,6 +60,20 @@ def _difference(folder: RunFolder, overrides: Sequence[str]) -> str | None:
         if old != new:
             return f"{key} was {old}, is {new}"
     return None
+
+
+def _words(command: Path) -> list[str]:
+    try:
+        return shlex.split(read_text(command, LARGEST))
+    except (ValueError, OSError) as error:
+        raise damaged(command, error) from None
+
+
+def _read_config(file: Path) -> DictConfig:
+    try:
+        return read_config(file)
+    except (ValueError, OSError) as error:
+        raise damaged(file, error) from None
 
 
 @functools.cache
@@ -81,7 +98,7 @@ def _is_free(key: str) -> bool:
 
 def _configured(folder: RunFolder, key: str) -> str:
     """What a run has by default that was not told it."""
-    config = OmegaConf.load(folder.config) if folder.config.is_file() and "@" not in key else OmegaConf.create()
+    config = _read_config(folder.config) if folder.config.is_file() and "@" not in key else OmegaConf.create()
     value = OmegaConf.select(config, key, default="not said")
     return "not said" if isinstance(value, DictConfig) else _bare(json.dumps(_plain(value)))
 

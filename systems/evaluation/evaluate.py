@@ -14,6 +14,7 @@ import torch
 from data.errors import FailedError, UserError
 from data.ranges import Seed
 from systems.command.asked_runs import handed_on, told_to
+from systems.command.metrics_file import damaged
 from systems.command.overrides import quoted
 from systems.command.prompt_list import prompt_list
 from systems.command.run_folder import RunFolder
@@ -39,7 +40,11 @@ class Run:
         return (self.folder / "metrics.json").exists()
 
     def metrics(self) -> Values:
-        return read_figures(self.folder / "metrics.json")
+        file = self.folder / "metrics.json"
+        try:
+            return read_figures(file)
+        except (ValueError, OSError) as error:
+            raise damaged(file, error) from None
 
 
 class Evaluate:

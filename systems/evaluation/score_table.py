@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ import torch
 from data.errors import FailedError
 from data.ranges import Seed
 from systems.command.asked_runs import handed_on, named, told_to
+from systems.command.metrics_file import read_metrics
 from systems.command.run_folder import RunFolder
 from systems.evaluation.score_report import report_scores
 from systems.evaluation.sweep import Batch, make_missing
@@ -49,7 +49,7 @@ class ScoreTable:
         found = {row: made.path for row, made in self.folders.items() if made.metrics.exists()}
         if not found:
             raise FailedError(f"there is no finished run in {self.output}/{self.name}: the logs there say why")
-        scores = {row: json.loads((place / "metrics.json").read_text()) for row, place in found.items()}
+        scores = {row: read_metrics(place / "metrics.json") for row, place in found.items()}
         summary = f"{len(found)} of {len(self.rows)} rows are there"
         metrics = {"rows": len(found), "of": len(self.rows), **provenance(torch.device("cpu"))}
         report_scores(folder.path, self.name, summary, scores, found, metrics, self.logger)

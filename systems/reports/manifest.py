@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from data.errors import UserError
+from data.reading import read_json
 from systems.reports.provenance import write_whole
 
 
@@ -39,7 +39,7 @@ def check_manifest(path: Path, pictures: Sequence[Picture]) -> None:
     """UserError unless these are the pictures that it plans, and its files, where they still exist, are as written."""
     way_out = "say resume=never to draw them all anew, or name=another to keep both"
     try:
-        written = [Picture(**one) for one in json.loads(path.read_text())["images"]]
+        written = [Picture(**one) for one in read_json(path)["images"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error!r}): {way_out}") from error
     if [replace(one, sha256=None) for one in written] != list(pictures):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import html
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from data.reading import read_json
 from data.whole_file import whole, write_text
 from metrics.intervals import EVERYTHING, Interval, mean_interval, wilson
 
@@ -98,9 +98,7 @@ def rate_of(values: Sequence[float]) -> Figure:
 def read_figures(file: Path) -> Values:
     """A run's metrics.json, and `faceless`: 1 if no side of what has a front shows it, which is not Janus, but no
     better. ValueError if the file is damaged."""
-    found = json.loads(file.read_text())
-    if not isinstance(found, dict):
-        raise ValueError("it is no table of figures")
+    found = read_json(file)
     if "janus_front_arcs" in found:
         found["faceless"] = int(found["janus_front_arcs"] == 0)
     return {name: value for name, value in found.items() if isinstance(value, str | int | float)}

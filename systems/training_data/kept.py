@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TypeVar
 
 import torch
 
+from data import torch_file
 from data.whole_file import whole
 
 log = logging.getLogger(__name__)
@@ -26,13 +26,14 @@ def kept(path: Path, origin: str, make: Callable[[], dict[str, T]]) -> dict[str,
     return made
 
 
-def _read(path: Path):
+def _read(path: Path) -> dict:
     """Nothing, if it is not there or not whole: it is made again."""
     try:
-        return torch.load(path, weights_only=True)
+        found = torch_file.load(path)
+        return found if isinstance(found, dict) else {}
     except FileNotFoundError:
         return {}
-    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+    except (OSError, ValueError) as error:
         log.warning("%s cannot be read and is made again (%r)", path, error)
         return {}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 import signal
 import time
 from collections import Counter
@@ -18,6 +18,7 @@ from jaxtyping import UInt8
 from data.captioned_assets import list_assets
 from data.errors import FailedError, UserError
 from data.ranges import NonNegativeInt, PositiveInt, Seed
+from data.reading import read_json
 from data.shard_views import over
 from data.shards import Shards
 from data.toybox.raycast import BACKGROUND
@@ -50,7 +51,7 @@ class RenderAssets:
         seed: Seed = 0,
     ) -> None:
         self.folder = Path(assets)
-        if not self.folder.is_dir():
+        if not os.path.isdir(assets):  # False also for a name that no folder can have
             raise UserError(f"assets={assets}: there is no such folder; say one with GLB, OBJ or PLY files")
         self.assets = list_assets(self.folder, captions, "job.captions")
         if not self.assets:
@@ -86,7 +87,7 @@ class RenderAssets:
         if checkpoint is not None and checkpoint.resolve() != manifest.resolve():
             raise UserError(f"resume={checkpoint}: shards are continued where they lie; say resume=auto")
         plan = {"assets": [{**asdict(asset), "bytes": _bytes(self.folder / asset.file)} for asset in self.assets]}
-        if checkpoint is not None and json.loads(checkpoint.read_text()) != plan:
+        if checkpoint is not None and _planned(checkpoint) != plan:
             raise UserError(
                 f"assets={self.folder} holds other files or captions than when {checkpoint.parent} was begun: say"
                 " resume=never to render them all anew, or name=another to keep both"
@@ -117,6 +118,13 @@ class RenderAssets:
         finally:
             signal.signal(signal.SIGTERM, handler)
         return count / (time.monotonic() - started) if count else None
+
+
+def _planned(manifest: Path) -> dict:
+    try:
+        return read_json(manifest)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{manifest} cannot be read (it {error}): say resume=never, or name=another") from None
 
 
 def _bytes(file: Path) -> int | None:

@@ -160,7 +160,7 @@ def test_no_two_objects_have_one_key(tmp_path: Path) -> None:
         ('{"file": "a.glb"}', "line 1 has no file, or no captions"),
         ('{"file": "a.glb", "captions": []}', "line 1 has no file, or no captions"),
         ('{"file": "a.glb", "captions": [3]}', "line 1 has no file, or no captions"),
-        ('["a.glb"]', "line 1 has no file, or no captions"),
+        ('["a.glb"]', "line 1 holds a list, not a table"),
         ('{"file": "a.glb", "caption": "a", "split": "../x"}', "line 1: split is '../x'"),
         ('{"file": "../a.glb", "caption": "a"}', "../a.glb is not inside"),
         ('{"file": "/a.glb", "caption": "a"}', "/a.glb is not inside"),

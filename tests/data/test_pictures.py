@@ -125,3 +125,20 @@ def test_what_cannot_be_read_is_told_with_its_key(tmp_path: Path) -> None:
     (tmp_path / "captions.jsonl").write_text('{"file": "b.png", "caption": "b"}')
     with pytest.raises(UserError, match=r"line 1 names b.png, which is not there"):
         CaptionedPictures(str(tmp_path))
+
+
+def test_a_list_names_no_picture_outside_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(encoded(flag()))
+    (tmp_path / "mine").mkdir()
+    for file in ("../secret.png", str(tmp_path / "secret.png")):
+        (tmp_path / "mine" / "captions.jsonl").write_text(json.dumps({"file": file, "caption": "a"}))
+        with pytest.raises(UserError, match=r"line 1 names .*secret\.png, which is not in the folder"):
+            CaptionedPictures(str(tmp_path / "mine"))
+
+
+def test_what_runs_another_program_to_be_read_is_no_picture(tmp_path: Path) -> None:
+    """Pillow would give PostScript to Ghostscript, whatever its name."""
+    (tmp_path / "a.png").write_bytes(encoded(flag(), "EPS"))
+    (tmp_path / "a.txt").write_text("a flag")
+    with pytest.raises(UserError, match=r"a\.png cannot be read \(it is no picture\)"):
+        CaptionedPictures(str(tmp_path))[0]

@@ -1,4 +1,6 @@
 import json
+import shutil
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -115,3 +117,16 @@ def test_words_that_were_not_learned_are_refused(folder):
     assert clip.embed_texts(["a red dog"]).shape == (1, 16)
     with pytest.raises(UnknownWordsError, match='tiny has not learned all words of "a red hamburger"'):
         clip.embed_texts(["a red dog", "a red hamburger"])
+
+
+def test_code_in_a_folder_is_not_imported(folder, tmp_path):
+    """As a model of the hub that brings its own tokenizer: nobody is asked whether to trust it."""
+    shutil.copytree(folder, tmp_path / "clip")
+    (tmp_path / "clip" / "own.py").write_text(f"open({str(tmp_path / 'canary')!r}, 'w')\nclass Own: pass\n")
+    for name, where in (("tokenizer_config.json", ["own.Own", "own.Own"]), ("config.json", "own.Own")):
+        file = tmp_path / "clip" / name
+        told = json.loads(file.read_text()) | {"auto_map": {"AutoTokenizer": where, "AutoModel": "own.Own"}}
+        file.write_text(json.dumps(told | ({"tokenizer_class": "Own"} if "tokenizer" in name else {})))
+    with suppress(UserError):  # or it does without that code
+        Clip(str(tmp_path / "clip"))
+    assert not (tmp_path / "canary").exists()

@@ -148,8 +148,9 @@ def test_a_folder_of_which_nothing_can_be_rendered_has_failed(
 
 def test_a_wrong_folder_is_named(models: Path, tmp_path: Path) -> None:
     studio = Studio(FourViews(), Lighting())
-    with pytest.raises(UserError, match=r"assets=/nowhere: there is no such folder"):
-        RenderAssets("/nowhere", studio)
+    for nowhere in ("/nowhere", "a" * 300):
+        with pytest.raises(UserError, match=rf"assets={nowhere}: there is no such folder"):
+            RenderAssets(nowhere, studio)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no 3D file"):
         RenderAssets(str(tmp_path / "empty"), studio)
