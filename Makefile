@@ -1,5 +1,6 @@
 # Two commands do everything: `make demo` and `make test`. Both build .venv first, and only when requirements changed.
 PYTHON ?= python3
+JOBS ?= 2# processes that run tests
 BIN := .venv/bin
 DEMO := outputs/text_to_3d/a-red-dog-wearing-a-blue-hat-0
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -12,7 +13,7 @@ demo: .venv/.run
 	@echo "$(DEMO)"
 
 test: .venv/.dev
-	HF_HUB_OFFLINE=1 WANDB_MODE=offline $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 WANDB_MODE=offline OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

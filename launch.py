@@ -9,27 +9,39 @@ import logging
 import sys
 import warnings
 from pathlib import Path
+from typing import cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from data.errors import FailedError, UserError
+from data.errors import UserError
+from systems.command.claim import claimed
 from systems.command.command_line import check_command_line, tidy
-from systems.command.processes import is_first, starts_others
-from systems.command.run_folder import FinishedError, Interrupted, RunFolder
+from systems.command.ending import (
+    DONE,
+    STOPPED,
+    WRONG_INPUT,
+    complain,
+    ending,
+    is_finished,
+    told,
+    user_error,
+)
+from systems.command.processes import is_first, is_shared, local_rank, prepare, starts_others
+from systems.command.run_folder import Interrupted, RunFolder
 from systems.command.starting import take_over
+from systems.command.sweep import tell, write_sweeps
 
 CONF = Path(__file__).resolve().parent / "conf"
-DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 log = logging.getLogger("systems")
 codes: list[int] = []  # one per job of this command: Hydra keeps to itself what a job returns
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
-def launch(config: DictConfig) -> None:
+def launch(config: DictConfig) -> int:
     """One run. Its failure does not keep the other jobs of a sweep from running; the user's wish to stop does."""
     try:
         codes.append(outcome(config))
@@ -37,8 +49,9 @@ def launch(config: DictConfig) -> None:
         if not is_first(config):
             sys.exit(DONE)  # so that the first, which tells, is not killed for it
         print(stop if isinstance(stop, Interrupted) else "Interrupted.", flush=True)
-        sys.exit(INTERRUPTED)
+        sys.exit(STOPPED)
     stopwatch.restart()
+    return codes[-1]
 
 
 def outcome(config: DictConfig) -> int:
@@ -48,18 +61,15 @@ def outcome(config: DictConfig) -> int:
     except Interrupted:
         raise
     except Exception as error:
-        wrong = _user_error(error)
-        if isinstance(wrong, FinishedError) and HydraConfig.get().mode == RunMode.MULTIRUN:
-            print(f"Skipped: {wrong}", flush=True)
+        if is_finished(error) and HydraConfig.get().mode == RunMode.MULTIRUN:
+            print(f"Skipped: {user_error(error)}", flush=True)
             return DONE
-        if wrong:
-            _complain(wrong)
-            return WRONG_INPUT
-        if isinstance(error, FailedError):
-            _complain(error)
-            return FAILED
-        log.exception("This is a bug in fourview:")
-        return FAILED
+        end = ending(error, instantiate(config.folder).path if user_error(error) is None else Path())
+        if end.is_bug:
+            log.exception("This is a bug in fourview:")
+        else:
+            complain(end.reason)
+        return end.code
     return DONE
 
 
@@ -67,14 +77,15 @@ def run(config: DictConfig) -> None:
     take_over(config)
     if HydraConfig.get().mode == RunMode.MULTIRUN and starts_others(config):
         raise UserError("--multirun with several trainer.devices: start it with torchrun, or leave out --multirun")
+    prepare(config)
     folder: RunFolder = instantiate(config.folder)
     if not is_first(config):
         return _run_job(config, folder, folder.plan(config))
-    checkpoint = folder.open(config, HydraConfig.get().overrides.task)
-    try:
-        _run_job(config, folder, checkpoint)
-    finally:
-        folder.settle()
+    with claimed(folder.path):
+        said = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))  # with its ${links}
+        checkpoint = folder.open(config, said)
+        with told(folder):
+            _run_job(config, folder, checkpoint)
     print(folder.path, flush=True)
 
 
@@ -84,7 +95,11 @@ def _run_job(config: DictConfig, folder: RunFolder, checkpoint: Path | None) -> 
     define_missing_ops()
     from pytorch_lightning import seed_everything
 
+    from systems.processes import take_device
+
     _silence_lightning()
+    if is_shared(config):
+        take_device(local_rank())
     seed_everything(config.seed, verbose=False)
     instantiate(config.job, _convert_="all").run(folder, checkpoint)
 
@@ -96,26 +111,17 @@ def _silence_lightning() -> None:
     warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim|torch.utils")
 
 
-def _user_error(error: BaseException | None) -> UserError | None:
-    """The user's mistake behind an exception: Hydra wraps what a constructor raises."""
-    while error is not None and not isinstance(error, UserError):
-        error = error.__cause__
-    return error
-
-
-def _complain(error: UserError | FailedError) -> None:
-    print(f"fourview: {error}", file=sys.stderr, flush=True)
-
-
 def main() -> int:
     try:
         sys.argv[1:] = tidy(sys.argv[1:])
-        check_command_line(sys.argv[1:], CONF)
+        sweep = check_command_line(sys.argv[1:], CONF)
+        write_sweeps(sweep)
     except UserError as error:
-        _complain(error)
+        complain(error)
         return WRONG_INPUT
     codes.clear()
     launch()
+    codes.extend([tell(sweep)] if sweep else [])
     return max(codes, default=DONE)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import UserError
+from data.whole_file import whole
 
 LARGEST = 2**26  # bytes of a member
 MOST = 2**20  # members of one tar file
@@ -35,13 +36,11 @@ class Member:
 
 def write_tar(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
     """Whole or not at all; the same contents give the same bytes, whoever writes them, and when."""
-    draft = path.with_suffix(".draft")
-    with tarfile.open(draft, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with whole(path) as draft, tarfile.open(draft, "w", format=tarfile.USTAR_FORMAT) as tar:
         for name, content in contents:
             member = tarfile.TarInfo(name)  # of nobody, at time 0
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    os.replace(draft, path)
 
 
 class Samples:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import uuid
 from pathlib import Path
 
 import torch
@@ -14,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
+from data.whole_file import whole
 from guidance.prior import TextPrior
 
 log = logging.getLogger(__name__)
@@ -48,14 +47,9 @@ def _read(cache_dir: Path, key: str) -> Float[Tensor, "l d"] | None:
 
 
 def _write_whole(cache_dir: Path, key: str, text: Float[Tensor, "l d"]) -> None:
-    """Under a name of its own first, so that no other run, on whatever host, reads half a file."""
     cache_dir.mkdir(parents=True, exist_ok=True)
-    draft = cache_dir / f"{key}.{uuid.uuid4().hex}"
-    try:
+    with whole(_file(cache_dir, key)) as draft:
         save_file({key: text.contiguous()}, draft)
-        os.replace(draft, _file(cache_dir, key))
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _file(cache_dir: Path, key: str) -> Path:

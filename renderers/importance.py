@@ -6,12 +6,19 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from data.share import WHOLE, Share
 from renderers.marching import Segments
 
 EVEN = 0.5  # the share of samples that goes by length, not by weight
 
 
-def resample(weight: Float[Tensor, "s"], segments: Segments, n: int, rng: torch.Generator | None = None) -> Segments:
+def resample(
+    weight: Float[Tensor, "s"],
+    segments: Segments,
+    n: int,
+    rng: torch.Generator | None = None,
+    share: Share = WHOLE,
+) -> Segments:
     """n segments for each ray that has any weight, in place of those it came with.
 
     They cut what the ray's segments cover, gaps left out, into n parts of equal shares: of the weight, spread evenly
@@ -22,14 +29,14 @@ def resample(weight: Float[Tensor, "s"], segments: Segments, n: int, rng: torch.
     segments, weight = segments[some], weight[some].double()
     rays, ray = torch.unique_consecutive(segments.ray, return_inverse=True)
     length = (segments.t_end - segments.t_start).double()
-    share = (1 - EVEN) * _share(weight, ray) + EVEN * _share(length, ray)
+    shares = (1 - EVEN) * _share(weight, ray) + EVEN * _share(length, ray)
     cuts = torch.linspace(0, 1, n + 1, device=weight.device, dtype=torch.double).expand(len(rays), -1)
-    segment, inside = _find(cuts, ray, share)
+    segment, inside = _find(cuts, ray, shares)
     cuts = _before(length, ray)[segment] + inside * length[segment]  # now as lengths along what is covered
 
     drawn = torch.full((len(rays), n), 0.5)
     if rng is not None:
-        drawn = torch.rand(len(rays), n, generator=rng, device=rng.device)
+        drawn = share.draw(len(rays), n, rng, weight.device)
     part = cuts.diff(dim=1)
     places = (cuts[:, :-1] + drawn.to(part) * part) / cuts[:, -1:]
     segment, inside = _find(places, ray, _share(length, ray))

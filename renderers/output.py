@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from data.cameras import Cameras
+from data.share import WHOLE, Share
 from models.scene import Scene
 from models.triangles import Triangles
 
@@ -36,6 +37,7 @@ class RenderOutput:
     normal: Float[Tensor, "b h w 3"] | None
     samples: RaySamples | None = None  # of a volume, where gradients are on
     surface: Triangles | None = None  # of what was rasterised
+    share: Share = WHOLE  # of the cameras asked for: these b images
 
 
 def rgba(
@@ -52,8 +54,13 @@ def rgba(
 
 @runtime_checkable
 class Renderer(Protocol):
-    def __call__(self, scene: Scene, cameras: Cameras, rng: torch.Generator | None = None) -> RenderOutput:
-        """With `rng` samples, lights and backgrounds are drawn (training), without it nothing is."""
+    def __call__(
+        self, scene: Scene, cameras: Cameras, rng: torch.Generator | None = None, share: Share = WHOLE
+    ) -> RenderOutput:
+        """With `rng` samples, lights and backgrounds are drawn (training), without it nothing is.
+
+        share: which of the images to make. What is drawn is drawn for all, so that nobody's depend on the others.
+        """
         ...
 
     def update(self, step: int, scene: Scene, rng: torch.Generator) -> None:

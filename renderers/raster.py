@@ -12,6 +12,7 @@ from torch.nn.functional import avg_pool2d, normalize
 from data.cameras import Cameras
 from data.errors import UserError
 from data.ranges import PositiveInt
+from data.share import WHOLE, Share
 from models.backends import Backend
 from models.geometry import SurfaceField
 from models.scene import Scene
@@ -46,33 +47,38 @@ class Raster(nn.Module):
     def update(self, step: int, scene: Scene, rng: torch.Generator) -> None:
         """There is nothing to bring up to date: the surface is taken anew for each render."""
 
-    def forward(self, scene: Scene, cameras: Cameras, rng: torch.Generator | None = None) -> RenderOutput:
+    def forward(
+        self, scene: Scene, cameras: Cameras, rng: torch.Generator | None = None, share: Share = WHOLE
+    ) -> RenderOutput:
         surface = _field(scene).surface()
         fine = replace(cameras, height=cameras.height * self.ssaa, width=cameras.width * self.ssaa)
-        image = _reduce(self._render(scene, surface, fine, rng), self.ssaa)
+        image = _reduce(self._render(scene, surface, fine, rng, share), self.ssaa)
         return RenderOutput(
             rgb=image[..., :3],
             opacity=image[..., 3:4],
             depth=image[..., 4:5],
             normal=image[..., 5:] if image.shape[-1] > 5 else None,
             surface=surface,
+            share=share,
         )
 
     def _render(
-        self, scene: Scene, surface: Triangles, cameras: Cameras, rng: torch.Generator | None
+        self, scene: Scene, surface: Triangles, asked: Cameras, rng: torch.Generator | None, share: Share
     ) -> Float[Tensor, "b h w c"]:
         """Channels: red, green, blue over the background, opacity, depth, and the normal if there is one."""
         kernels = self._kernels.of(surface.vertices)
-        light = scene.material.light(cameras.position, rng)
+        light = scene.material.light(asked.position, rng)
+        own = share.of(len(asked))
+        cameras = asked[own]
         projected = cameras.project(surface.vertices)
         face = kernels.visible(projected.detach(), surface.faces, cameras.height, cameras.width)
         seen = _seen(surface, projected, face, with_normal=self.normals or light.needs_normals)
         features = scene.geometry.features(seen.points)
-        color = scene.material(features, seen.points, seen.normal, light.on(seen.image))
+        color = scene.material(features, seen.points, seen.normal, light.on(seen.image + own.start))
         distance = (seen.points - cameras.position.index_select(0, seen.image)).norm(dim=-1, keepdim=True)
         values = [color, torch.ones_like(distance), distance] + ([] if seen.normal is None else [seen.normal])
         empty = color.new_zeros(face.numel(), 5 if seen.normal is None else 8)
-        empty[:, :3] = scene.background(cameras.rays().directions, rng).flatten(0, 2)
+        empty[:, :3] = scene.background(asked.rays().directions, rng)[own].flatten(0, 2)
         image = empty.index_copy(0, seen.pixel, torch.cat(values, dim=-1)).view(*face.shape, -1)
         return kernels.antialias(image, face, projected, surface.faces)
 

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from data.cameras import Cameras
+from data.cameras import Cameras, Rays
 from data.errors import UserError
 from data.ranges import Fraction, PositiveInt
+from data.share import WHOLE, Share
 from models.backends import Backend
 from models.geometry import DensityField
 from models.materials import Light
@@ -75,39 +76,43 @@ class Volume(nn.Module):
 
         self.occupancy.update(step, alpha, rng)
 
-    def forward(self, scene: Scene, cameras: Cameras, rng: torch.Generator | None = None) -> RenderOutput:
+    def forward(
+        self, scene: Scene, cameras: Cameras, rng: torch.Generator | None = None, share: Share = WHOLE
+    ) -> RenderOutput:
         pixels = cameras.rays()
-        shape = pixels.directions.shape[:3]
         light = scene.material.light(cameras.position, rng)
-        rays = self._flatten(pixels.origins, pixels.directions, rng)
+        rays = self._flatten(pixels, rng, share)
         size = len(rays.origins) if torch.is_grad_enabled() else self.chunk
-        parts = [self._render(scene, part, light, rng) for part in rays.split(size)]
-        image = torch.cat([part for part, _ in parts]).view(*shape, -1)
+        parts = [self._render(scene, part, light, rng, share) for part in rays.split(size)]
+        image = torch.cat([part for part, _ in parts]).unflatten(0, (-1, cameras.height, cameras.width))
         rgb, opacity, depth = image[..., :3], image[..., 3:4], image[..., 4:5]
+        background = scene.background(pixels.directions, rng)[share.of(len(cameras))]
         return RenderOutput(
-            rgb=rgb + (1 - opacity) * scene.background(pixels.directions, rng),
+            rgb=rgb + (1 - opacity) * background,
             opacity=opacity,
             depth=depth,
             normal=image[..., 5:] if image.shape[-1] > 5 else None,
             samples=parts[0][1] if torch.is_grad_enabled() else None,
+            share=share,
         )
 
-    def _flatten(
-        self, origins: Float[Tensor, "b h w 3"], directions: Float[Tensor, "b h w 3"], rng: torch.Generator | None
-    ) -> _Rays:
-        b, h, w, _ = origins.shape
+    def _flatten(self, pixels: Rays, rng: torch.Generator | None, share: Share) -> _Rays:
+        """Those of the share; `image` counts all."""
+        b, h, w, _ = pixels.origins.shape
         jitter = torch.full((b * h * w,), 0.5)
         if rng is not None:
             jitter = torch.rand(b * h * w, generator=rng, device=rng.device)
-        image = torch.arange(b, device=origins.device).repeat_interleave(h * w)
-        return _Rays(origins.reshape(-1, 3), directions.reshape(-1, 3), jitter.to(origins.device), image)
+        image = torch.arange(b, device=pixels.origins.device).repeat_interleave(h * w)
+        origins, directions = pixels.origins.reshape(-1, 3), pixels.directions.reshape(-1, 3)
+        own = share.of(b * h * w)
+        return _Rays(origins[own], directions[own], jitter[own].to(origins.device), image[own])
 
     def _render(
-        self, scene: Scene, rays: _Rays, light: Light, rng: torch.Generator | None
+        self, scene: Scene, rays: _Rays, light: Light, rng: torch.Generator | None, share: Share
     ) -> tuple[Float[Tensor, "r c"], RaySamples]:
         """Channels: red, green, blue, opacity, depth, and the normal if there is one."""
         kernels = self._kernels.of(rays.origins)
-        segments, code = self._visible(scene, rays, rng)
+        segments, code = self._visible(scene, rays, rng, share)
         directions = rays.directions.index_select(0, segments.ray)
         points = _points(rays, segments)
         field = _field(scene)(points, with_normal=self.normals or light.needs_normals, code=code)
@@ -122,7 +127,7 @@ class Volume(nn.Module):
 
     @torch.no_grad()
     def _visible(
-        self, scene: Scene, rays: _Rays, rng: torch.Generator | None
+        self, scene: Scene, rays: _Rays, rng: torch.Generator | None, share: Share
     ) -> tuple[Segments, Float[Tensor, "s c"] | None]:
         """Also what the geometry has looked up about them, unless they are new ones."""
         kernels = self._kernels.of(rays.origins)
@@ -136,7 +141,7 @@ class Volume(nn.Module):
         keep = kernels.visible(density, segments, threshold, self.stop_below)
         if self.importance is not None:
             kept = segments[keep]
-            return resample(kernels.weights(density[keep], kept), kept, self.importance, rng), None
+            return resample(kernels.weights(density[keep], kept), kept, self.importance, rng, share), None
         # Codes come point by point or feature by feature in memory: rows of the transpose stay together
         return segments[keep], code.t().index_select(1, keep.nonzero()[:, 0]).t()
 

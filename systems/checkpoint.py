@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from types import FrameType
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from data.errors import FailedError
 from data.ranges import PositiveFloat
-from systems.command.run_folder import interrupted
+from data.whole_file import whole
+from systems.command import status
+from systems.command.processes import slurm_job
+from systems.command.run_folder import Requeued, interrupted, previous_of
 from systems.dataloader import ends_step
 
 log = logging.getLogger(__name__)
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP = (signal.SIGINT, signal.SIGTERM)
+REQUEUE = (signal.SIGUSR1, signal.SIGUSR2)  # of a time limit or a preemption
+SIGNALS = STOP + REQUEUE
 
 
 class Checkpoint(Callback):
-    """Saves every so many seconds, at the end, and when asked to stop; then the step in progress is finished first."""
+    """Saves every so many seconds, at the end, and when asked to stop; then the step in progress is finished first.
+    The last two checkpoints are kept.
+
+    A job that its starter (submitit) or SLURM is about to stop is saved and handed back to be started again.
+    """
 
     def __init__(self, every_seconds: PositiveFloat = 30.0) -> None:
         self.every_seconds = every_seconds
-        self.asked_to_stop = False
+        self.asked = 0  # the signal, once there is one
+        self.saved = -1  # the step of the last checkpoint
         self.between_steps = False  # after training there is no step to wait for
+        self.before: dict[int, object] = {}  # the handlers of who has started this process
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self.folder = Path(trainer.default_root_dir)
+        self.before = {number: signal.getsignal(number) for number in SIGNALS}
         self._listen()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listens again: Lightning has put a handler before ours that waits for other processes, in midst of a step."""
+        """Listens again: Lightning has put handlers before ours, which wait for other processes in midst of a step, or
+        requeue by a way of their own."""
         self.last_save = time.monotonic()
         self._listen()
+        if trainer.is_global_zero:
+            status.start_at(self.folder, trainer.global_step, trainer.max_steps)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
@@ -43,35 +62,94 @@ class Checkpoint(Callback):
             return
         any_process = lambda wants: trainer.strategy.reduce_boolean_decision(wants, all=False)
         is_due = time.monotonic() - self.last_save >= self.every_seconds
-        if not any_process(self.asked_to_stop or is_due):
+        if not any_process(bool(self.asked) or is_due):
             return
         self._save(trainer)
-        if any_process(self.asked_to_stop):
+        if any_process(self.asked in REQUEUE):
+            self._hand_back(trainer)
+        if any_process(self.asked in STOP):
             raise interrupted(
                 self.folder, f"Interrupted and saved after step {trainer.global_step} of {trainer.max_steps}."
             )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._save(trainer)
-
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step != self.saved:
+            self._save(trainer)
         self.between_steps = True
 
     def _save(self, trainer: Trainer) -> None:
-        """Whole or not at all: written beside, then renamed. All processes of a run come here."""
+        """All processes of a run come here."""
+        _check_finite(trainer, self.folder)
         final = self.folder / "checkpoints" / "last.ckpt"
-        draft = final.with_suffix(".draft")
-        trainer.save_checkpoint(draft)
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(final)  # takes part; the first process alone writes
+        else:
+            with whole(final) as draft:
+                trainer.save_checkpoint(draft)
+                _keep(final)
+            status.saved(self.folder, trainer.global_step)
+        self.last_save, self.saved = time.monotonic(), trainer.global_step
+
+    def _hand_back(self, trainer: Trainer) -> None:
+        """To be started again, and to go on from what was just saved."""
+        said = f"Saved after step {trainer.global_step} of {trainer.max_steps}."
         if trainer.is_global_zero:
-            os.replace(draft, final)
-        self.last_save = time.monotonic()
+            log.info(said)
+            self._requeue(self.asked or signal.SIGUSR2)
+        raise interrupted(self.folder, said)
+
+    def _requeue(self, number: int) -> None:
+        """By who has started this process, whose handler ends it; else by SLURM. Comes back where nobody can."""
+        starter = self.before.get(number)
+        if callable(starter):
+            try:
+                starter(number, None)
+            except Exception as error:  # it has counted
+                raise FailedError(
+                    f"saved, but not started again ({error}): the time limit came more often than launcher.requeues"
+                    " allows. Say more of them, or a higher launcher.minutes; the same command goes on from here."
+                ) from error
+        elif job := slurm_job():
+            try:
+                subprocess.run(["scontrol", "requeue", job], check=True, timeout=60)
+            except (OSError, subprocess.SubprocessError) as error:
+                log.warning("SLURM does not start job %s again (%s)", job, error)
+            else:
+                raise Requeued("SLURM starts this job again.")
 
     def _listen(self) -> None:
         for number in SIGNALS:
             signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self.asked_to_stop or self.between_steps:
+        if number == signal.SIGTERM and callable(self.before.get(signal.SIGUSR2)) and not self.between_steps:
+            self.last_save = -math.inf  # SLURM takes the machine, and starts the job again by itself
+            return
+        if number in REQUEUE and self.between_steps:
+            self._requeue(number)
+        if self.between_steps or (self.asked and number in STOP):
             raise interrupted(self.folder, "Interrupted at once.")
-        self.asked_to_stop = True
-        log.info("Stopping after this step; once more to stop at once.")
+        self.asked = self.asked or number
+        log.info("Stopping after this step%s.", "; once more to stop at once" if number in STOP else "")
+
+
+def _keep(last: Path) -> None:
+    """As the one before, and under its own name too, where the file system can."""
+    previous = previous_of(last)
+    if last.exists():
+        previous.unlink(missing_ok=True)
+        try:
+            os.link(last, previous)
+        except OSError:
+            os.replace(last, previous)
+
+
+def _check_finite(trainer: Trainer, folder: Path) -> None:
+    """What has come to no numbers is no state to go on from; the last checkpoint is kept."""
+    for name, value in trainer.lightning_module.named_parameters():
+        if not torch.isfinite(value.detach()).all():
+            raise FailedError(
+                f"{name} is not finite after step {trainer.global_step}: it was not saved, and the checkpoint before is"
+                f" kept in {folder}. Say lower system.learning_rates or guidance.scale, trainer.precision=32-true, or"
+                " another seed, with resume=never."
+            )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from data.errors import UserError
+from data.whole_file import whole
 from guidance.prior_folder import find_prior
 from guidance.weights.conversion import read_original, write_folder, write_original
 from guidance.weights.original_file import OriginalCheckpoint
@@ -78,9 +79,8 @@ class RestoreOriginal:
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
         out = _free(self.out or folder.path / "original.pt")
         original = read_original(self.folder, self.rest)
-        draft = out.with_name(f"draft-{out.name}")
-        write_original(draft, original)
-        os.replace(draft, out)
+        with whole(out) as draft:
+            write_original(draft, original)
         log.info("written: %s", out)
         size = _size(original.tensors)
         write_whole(folder.metrics, {"out": str(out), "checkpoint": size, **provenance(torch.device("cpu"))})

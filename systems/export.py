@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from data.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ThreeOrMore
+from data.whole_file import whole
 from models.asset import Asset
 from models.backends import Backend
 from models.cleaning import clean
@@ -95,17 +96,12 @@ class Exporter:
         return asset, unwrapped.by
 
     def write(self, asset: Asset, folder: Path) -> None:
-        """All files or none: written beside, then renamed."""
+        """All files or none."""
         files = {name: content for one in self.formats for name, content in WRITERS[one](asset).items()}
-        drafts = {folder / f".{name}.draft": folder / name for name in files}
-        try:
+        with ExitStack() as stack:
+            drafts = [stack.enter_context(whole(folder / name)) for name in files]
             for draft, content in zip(drafts, files.values(), strict=True):
                 draft.write_bytes(content)
-            for draft, final in drafts.items():
-                os.replace(draft, final)
-        finally:
-            for draft in drafts:
-                draft.unlink(missing_ok=True)
 
 
 def _normals(surface: Triangles) -> Float[Tensor, "v 3"]:

@@ -16,6 +16,7 @@ from guidance.precision import choose_device
 from systems.checkpoint import SIGNALS
 from systems.command.run_folder import Interrupted, RunFolder
 from systems.likeness import Likeness
+from systems.processes import environment
 from systems.start import Start
 from systems.text_to_3d import TextTo3D
 
@@ -48,13 +49,14 @@ class Fit:
             source = self.start(self.system.scene)
             if source is not None:
                 self.likeness(self.system, source, self.device)
-        trainer = self.trainer(default_root_dir=folder.path, accelerator=self.device.type)
+        trainer = self.trainer(default_root_dir=folder.path, accelerator=self.device.type, plugins=environment())
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         try:
             self._fit(trainer, checkpoint)
         finally:  # here and not in the callback: Lightning puts handlers back itself, after its callbacks
             for number, handler in handlers.items():
-                signal.signal(number, handler)
+                if handler is not None:  # else it is none of Python's
+                    signal.signal(number, handler)
 
     def _fit(self, trainer: Trainer, checkpoint: Path | None) -> None:
         begun = _Begun()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from data.errors import UserError
@@ -52,7 +52,7 @@ class Orientation:
         if samples.normal is None:
             raise UserError(f"system.losses.orientation.weight={self.weight} needs normals: say renderer.normals=true")
         away = (samples.normal * samples.direction).sum(dim=-1).clamp(min=0)
-        return (samples.weight.detach() * away.square()).sum() / (output.opacity > 0).sum().clamp(min=1)
+        return (samples.weight.detach() * away.square()).sum() / _count((output.opacity > 0).sum(), output)
 
 
 class ZVariance:
@@ -68,7 +68,7 @@ class ZVariance:
         spread = samples.weight * (t - depth[samples.ray]).square()
         variance = torch.zeros_like(depth).index_add(0, samples.ray, spread)
         solid = output.opacity.reshape(-1) > 0.5
-        return (variance * solid).sum() / solid.sum().clamp(min=1)
+        return (variance * solid).sum() / _count(solid.sum(), output)
 
 
 class Eikonal:
@@ -84,7 +84,13 @@ class Eikonal:
                 f"system.losses.eikonal.weight={self.weight} needs the gradients of a signed distance: say renderer=sdf"
                 " and renderer.normals=true"
             )
-        return (samples.gradient.norm(dim=-1) - 1).square().sum() / max(len(samples.gradient), 1)
+        n = samples.ray.new_tensor(len(samples.gradient))
+        return (samples.gradient.norm(dim=-1) - 1).square().sum() / _count(n, output)
+
+
+def _count(own: Int[Tensor, ""], output: RenderOutput) -> Float[Tensor, ""]:
+    """Of what a sum is divided by, at least 1 among all: so that the mean over processes is the ratio over all."""
+    return output.share.mean(own.float()).clamp(min=1 / output.share.count)
 
 
 def _samples(output: RenderOutput, name: str, weight: float) -> RaySamples:

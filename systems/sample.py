@@ -23,7 +23,7 @@ from guidance.sampling import Sampler
 from systems.command.prompt_list import file_stems, prompt_list
 from systems.command.run_folder import RunFolder, interrupted
 from systems.reports.manifest import Picture, check_manifest, write_manifest
-from systems.reports.pictures import to_bytes, write_row, write_whole_png
+from systems.reports.pictures import to_bytes, write_picture, write_row
 from systems.reports.progress import countdown
 from systems.reports.provenance import provenance, write_whole
 from systems.rng import step_generator
@@ -158,7 +158,7 @@ class Sample:
     def _write(self, folder: Path, batch: Sequence[Views]) -> None:
         for views, images in zip(batch, self.draw(batch), strict=True):
             for one, image in zip(views, images, strict=True):
-                write_whole_png(folder / one.file, to_bytes(image))
+                write_picture(folder / one.file, to_bytes(image))
 
     def draw(self, batch: Sequence[Views]) -> Float[Tensor, "s v h w 3"]:
         cameras = self.cameras().to(self.device)

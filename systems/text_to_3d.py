@@ -14,6 +14,7 @@ from data.cameras import Cameras
 from data.errors import UserError
 from data.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from data.samplers import CameraSampler
+from data.share import Share
 from guidance.output import Guidance
 from guidance.prompts import PromptProcessor
 from models.scene import Scene
@@ -32,7 +33,8 @@ class TextTo3D(LightningModule):
     learning_rates: by the beginning of a parameter's name in the scene, `guidance` for one that learns, too; the
         longest that fits wins.
     schedules: which attribute of this system follows which function of the progress.
-    batch_size: images per step; a multi-view prior takes them in groups. A schedule may change it.
+    batch_size: images per step; a multi-view prior takes them in groups. A schedule may change it. Several processes
+        share their rendering, each draws what is random for all of them, and asks the guidance about all.
     lr_factor: of all learning rates, for a schedule.
     """
 
@@ -72,15 +74,17 @@ class TextTo3D(LightningModule):
         rng = self.begin_step(self.global_step)
 
         cameras = self.sampler.draw(self.batch_size, rng).to(self.device)
-        seen = self.renderer(self.scene, cameras, rng)
-        wanted = self.guidance(seen.rgb, self.prompts.at(cameras), rng)
-        terms = {name: loss.weight * loss(self.scene, seen) for name, loss in self.losses.items() if loss.weight}
+        share = Share(self.trainer.global_rank, self.trainer.world_size)
+        seen = self.renderer(self.scene, cameras, rng, share)
+        wanted = self.guidance(share.gather(seen.rgb), self.prompts.at(cameras), rng)
+        losses = {name: loss for name, loss in self.losses.items() if loss.weight}
+        terms = {name: loss.weight * share.mean(loss(self.scene, seen)) for name, loss in losses.items()}
 
         total = wanted.loss + sum(terms.values(), torch.zeros_like(wanted.loss))
         shares = {f"loss/{name}": term for name, term in {"guidance": wanted.loss, **terms}.items()}
         if wanted.critic is not None:
             shares["loss/critic"] = wanted.critic
-        now = {"t": wanted.t.float().mean(), "residual": wanted.residual, "opacity": seen.opacity.mean()}
+        now = {"t": wanted.t.float().mean(), "residual": wanted.residual, "opacity": share.mean(seen.opacity.mean())}
         return {"loss": total} | {name: value.detach() for name, value in (shares | now).items()}
 
     def begin_step(self, step: int) -> torch.Generator:

@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 import launch
 import tests.systems.conftest as small
+from systems.command.ending import WENT_WRONG, WRONG_INPUT
 from tests.fuzzing import command_lines
 from tests.watching import Watch, hashes
 from tests.wrong_files import wrong_configs, wrong_files
@@ -46,7 +47,7 @@ def ask(
             GlobalHydra.instance().clear()
         said = "".join(capsys.readouterr())
         failure = f"{arguments}\n{said[-2000:]}"
-        assert code in (launch.WRONG_INPUT, launch.FAILED), f"exit code {code}: {failure}"
+        assert code in (WRONG_INPUT, WENT_WRONG), f"exit code {code}: {failure}"
         assert "Traceback" not in said and "bug in fourview" not in said, failure
         assert any(line.startswith("fourview: ") for line in said.splitlines()), failure
         assert not watch.seen and not list(tmp_path.rglob("canary*")), f"{watch.seen}: {failure}"

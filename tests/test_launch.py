@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 import launch
 from data.errors import UserError
 from systems.command.command_line import tidy
+from systems.command.ending import WENT_WRONG, user_error
 from tests.conftest import Run
 
 ROOT = Path(launch.__file__).parent
@@ -27,12 +28,13 @@ ABOUT_A_FOLDER = {  # and its key
     "train_prior_assets": "shards",
     "compare_assets": "shards",
     "count_fronts": "runs",
+    "collect": "sweep",
     "dreambooth": "subject.pictures",
     "dreambooth_mvdream": "subject.pictures",
     "dreambooth_views": "subject.pictures",
 }
 WHOLE = set(
-    ["evaluation", "job", "system", "network", "budget", "experiment", "field", "rendering", "preservation"]
+    ["evaluation", "job", "launcher", "system", "network", "budget", "experiment", "field", "rendering", "preservation"]
 )  # chosen by others, all at once
 CHOICES = sorted(
     f"{file.parent.name}={file.stem}"
@@ -223,7 +225,7 @@ def test_job_that_fails_leaves_the_sweep_running_and_the_exit_code_tells(
 
     monkeypatch.setattr(launch, "run", fails_first)
     monkeypatch.setattr(sys, "argv", ["launch.py", *run.overrides, PROMPT, "seed=0,1", "-m"])
-    assert launch.main() == (launch.WRONG_INPUT if isinstance(failure, UserError) else launch.FAILED)
+    assert launch.main() == (launch.WRONG_INPUT if isinstance(failure, UserError) else WENT_WRONG)
     assert seeds == [0, 1]
 
 
@@ -294,5 +296,5 @@ def test_answers_that_need_no_torch_do_not_import_it(arguments: list[str], code:
 def test_bug_is_told_from_a_mistake_of_the_user() -> None:
     mistake = RuntimeError("Hydra says: error in call to ...")
     mistake.__cause__ = UserError("prior.path=x: there is no such folder")
-    assert launch._user_error(mistake) is mistake.__cause__
-    assert launch._user_error(KeyError("x")) is None
+    assert user_error(mistake) is mistake.__cause__
+    assert user_error(KeyError("x")) is None

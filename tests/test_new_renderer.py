@@ -19,6 +19,7 @@ from torch import nn
 
 from data.cameras import Cameras
 from data.ranges import PositiveFloat
+from data.share import WHOLE, Share
 from models.scene import Scene
 from renderers.output import RenderOutput
 
@@ -31,15 +32,20 @@ class Flat(nn.Module):
     def update(self, step: int, scene: Scene, rng: torch.Generator) -> None:
         pass
 
-    def forward(self, scene: Scene, cameras: Cameras, rng: torch.Generator | None = None) -> RenderOutput:
-        rays = cameras.rays()
+    def forward(
+        self, scene: Scene, cameras: Cameras, rng: torch.Generator | None = None, share: Share = WHOLE
+    ) -> RenderOutput:
+        own = share.of(len(cameras))
+        light = scene.material.light(cameras.position, rng)
+        background = scene.background(cameras.rays().directions, rng)[own]
+        rays = cameras[own].rays()
         depth = -(rays.origins * rays.directions).sum(dim=-1, keepdim=True)
         points = (rays.origins + depth * rays.directions).flatten(0, 2)
         field = scene.geometry(points)
         opacity = -torch.expm1(-self.thickness * field.density).view_as(depth)
-        color = scene.material(field.features, points, None, scene.material.light(cameras.position, rng))
-        rgb = color.view_as(rays.directions) * opacity + (1 - opacity) * scene.background(rays.directions, rng)
-        return RenderOutput(rgb, opacity, depth * opacity, None)
+        color = scene.material(field.features, points, None, light)
+        rgb = color.view_as(rays.directions) * opacity + (1 - opacity) * background
+        return RenderOutput(rgb, opacity, depth * opacity, None, share=share)
 '''
 YAML = """\
 # @package _global_

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from pathlib import Path
+
+from data.whole_file import write_text
 
 log = logging.getLogger(__name__)
 REMEMBERED_FROM = 2**26  # bytes; a smaller file is read again in no time
@@ -24,9 +25,7 @@ def checksum(file: Path, cache_dir: Path | None = None) -> str:
     digest = _sha256(file)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft = note.with_suffix(f".{os.getpid()}")
-        draft.write_text(digest)
-        os.replace(draft, note)
+        write_text(note, digest)
     except OSError as error:
         log.warning("%s: the checksum of %s is not remembered (%s)", folder, file, error)
     return digest

@@ -14,7 +14,19 @@ from systems.command.prompt_list import check_apart, prompt_list
 from systems.command.run_folder import RunFolder
 
 # What a command line says of the table itself; all else it says of the runs
-OF_THE_TABLE = {"experiment", "evaluation", "job", "name", "output", "prompt", "seed", "folder", "resume", "hydra"}
+OF_THE_TABLE = {
+    "experiment",
+    "evaluation",
+    "job",
+    "name",
+    "output",
+    "prompt",
+    "seed",
+    "folder",
+    "resume",
+    "hydra",
+    "launcher",
+}
 
 
 @dataclass(frozen=True)

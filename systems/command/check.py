@@ -29,13 +29,14 @@ from systems.command.unresolved import unresolved
 from systems.command.walk import Walk, nearest
 from systems.command.words import check_words
 
-CHECKED = ("folder", "job")  # the two nodes that launch.py instantiates
+CHECKED = ("folder", "job", "launcher")  # the nodes that are instantiated
 UNUSED = re.compile(r"Could not override '(\w+)'. No match in the defaults list")
 EXAMPLES = {
     "prompt": 'prompt="a red dog wearing a blue hat"',
     "prior.path": "prior.path=assets/mini, or your own",
     "assets": "assets=FOLDER, one with GLB, OBJ or PLY files",
     "shards": "shards=FOLDER, one that experiment=render_assets has written",
+    "sweep": "sweep=FOLDER, that of a --multirun, for instance outputs/text_to_3d",
 }
 DOWNLOADS = {  # by prior: a repository of the Hugging Face hub, and the file in it
     "mvdream": ("MVDream/MVDream", "sd-v2.1-base-4view.pt"),
@@ -137,11 +138,11 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), prompts
 
 
 @blaming_paths()
-def check_folder(config: DictConfig, skip_finished: bool = False) -> None:
+def check_folder(config: DictConfig, skip_finished: bool = False, writes: bool = True) -> None:
     """Whether the run may start or go on in its folder, and write there."""
     with suppress(*[FinishedError] * skip_finished):
         check_start(config)
-    if is_first(config):
+    if writes and is_first(config):
         instantiate(config.folder).check_writable()
 
 

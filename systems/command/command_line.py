@@ -8,6 +8,7 @@ from pathlib import Path
 from hydra import initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.errors import UserError
@@ -15,29 +16,49 @@ from guidance.prior_folder import MissingPriorError
 from systems.command.asked_runs import AskedRun, asked_runs
 from systems.command.check import check_config, check_folder, check_start, compose_checked
 from systems.command.overrides import parse, quoted
+from systems.command.processes import is_first
 from systems.command.prompt_file import name_prompts
 from systems.command.prompt_list import check_apart
+from systems.command.sweep import Asked, asked
 from systems.command.told import check_told
 
+SHOWS = {"-c", "--cfg", "-i", "--info", "-h", "--help", "--hydra-help", "-r", "--run", "-sc", "--shell-completion"}
 
-def check_command_line(argv: list[str], conf: Path) -> None:
-    """Raises UserError for the first thing that is wrong with any run that this command line asks for."""
+
+def check_command_line(argv: list[str], conf: Path) -> list[Asked]:
+    """Raises UserError for the first thing that is wrong with any run that this command line asks for; returns those of
+    a sweep that it starts."""
     arguments = get_args_parser().parse_args(argv)
     if arguments.help or arguments.hydra_help:
-        return
+        return []
     shows = arguments.cfg or arguments.info
     if shows and arguments.multirun:
         raise UserError("--cfg and --info show one configuration: leave out --multirun, give one value to each key")
     with initialize_config_dir(str(conf), version_base="1.3"):
+        overrides = [parse(text) for text in arguments.overrides]
         prompts: list[str] = []
-        for job in _jobs([parse(text) for text in arguments.overrides], arguments.multirun):
+        sweep: list[Asked] = []
+        for job in _jobs(overrides, arguments.multirun):
             config = compose_checked(job)
-            if not shows:
-                check_config(config, job)
-                check_folder(config, skip_finished=arguments.multirun)
-                _check_asked(config.job)
-                prompts += [] if config.prompt is None else [config.prompt]
+            if shows:
+                continue
+            check_config(config, job)
+            only_shown = arguments.multirun and _check_launcher(config, overrides)
+            check_folder(config, skip_finished=arguments.multirun, writes=not only_shown)
+            _check_asked(config.job)
+            prompts += [] if config.prompt is None else [config.prompt]
+            sweep += [asked(config, job)] if arguments.multirun and not only_shown and is_first(config) else []
         check_apart(prompts)
+    return sweep
+
+
+def _check_launcher(config: DictConfig, overrides: Sequence[Override]) -> bool:
+    """UserError if it cannot work; returns whether it only shows what it would do."""
+    for override in overrides:
+        if override.key_or_group.split(".")[0] == "launcher" and override.is_sweep_override():
+            raise UserError(f"{override.input_line}: a sweep has one launcher; give one value")
+    instantiate(config.launcher, _convert_="all").check()
+    return bool(config.launcher.get("dry_run"))
 
 
 def _check_asked(job: DictConfig) -> None:
@@ -71,10 +92,13 @@ def _check_row(runs: Sequence[AskedRun]) -> None:
 
 def tidy(argv: list[str]) -> list[str]:
     """What the user types as Hydra wants it: `prompt=a dog, red` -> `prompt="a dog, red"`, since a sentence is no Hydra
-    expression. A sweep keeps its commas, and what it varies beside prompt and seed names a folder. Flags go last."""
+    expression. A sweep keeps its commas, and what it varies beside prompt and seed names a folder. Whatever a launcher
+    is told to launch is a sweep. Flags go last."""
     overrides = [text for text in argv if text.startswith("~") or ("=" in text and text[0] != "-")]
     flags = [text for text in argv if text not in overrides]
     sweep = bool({"-m", "--multirun"} & set(flags))
+    if not sweep and _is_launched(overrides) and not SHOWS & {flag.split("=")[0] for flag in flags}:
+        flags, sweep = [*flags, "--multirun"], True
     overrides = name_prompts(overrides, sweep)
     if not sweep:
         return [_with_quotes(text) if text.startswith("prompt=") else text for text in overrides] + flags
@@ -82,6 +106,11 @@ def tidy(argv: list[str]) -> list[str]:
     unnamed = ",".join(sorted(same | {"prompt", "seed", "folder.variant"}))
     dirname = f"hydra.job.config.override_dirname.exclude_keys=[{unnamed}]"
     return [*overrides, dirname, "folder.variant=${hydra:job.override_dirname}", *flags]
+
+
+def _is_launched(overrides: list[str]) -> bool:
+    chosen = [text.split("=", 1)[1] for text in overrides if text.startswith("launcher=")]
+    return any(choice != "local" for choice in chosen)
 
 
 def _with_quotes(text: str) -> str:

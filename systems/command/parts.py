@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Set
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from data.captioned_assets import ENDINGS
 from data.errors import UserError
 from metrics.clip_folder import find_clip
+from systems.command.processes import check_tasks, processes
 from systems.command.starting import FIELD, KEY
 from systems.command.subject import check_subject
+from systems.command.swept_runs import SWEEP, swept_runs
 
 WEIGHTS = {"metrics.consistency.Lpips", "metrics.features.Inception"}  # what reads a file of weights
 MESHES = {"models.dmtet.LockedMesh", "models.shapes.MeshShape"}  # what reads the file at its `path`
@@ -22,7 +25,8 @@ WHOLE = {  # systems that train on the whole batch of a step at once: in pieces,
     "systems.training.train_autoencoder.TrainAutoencoder",
     "systems.training.train_clip.TrainClip",
 }
-ALONE = {*WHOLE, "systems.training.dreambooth.DreamBooth"}  # and in one process
+TEXT_TO_3D = "systems.text_to_3d.TextTo3D"
+ALONE = {*WHOLE, "systems.training.dreambooth.DreamBooth"} - {TEXT_TO_3D}  # in one process
 
 
 def check_parts(config: DictConfig, used: Set[str]) -> None:
@@ -32,6 +36,8 @@ def check_parts(config: DictConfig, used: Set[str]) -> None:
     _check_metrics(config, used)
     _check_sharing(config, used)
     check_subject(config)
+    if SWEEP in used:
+        swept_runs(str(config[SWEEP]))
 
 
 def _check_meshes(config: DictConfig, used: Set[str]) -> None:
@@ -71,6 +77,7 @@ def _check_metrics(config: DictConfig, used: Set[str]) -> None:
 
 
 def _check_sharing(config: DictConfig, used: Set[str]) -> None:
+    check_tasks(config)
     system = str(OmegaConf.select(config, "system._target_"))
     takes_one = {"devices": ALONE, "num_nodes": ALONE, "accumulate_grad_batches": WHOLE}
     for key, systems in takes_one.items():
@@ -78,3 +85,15 @@ def _check_sharing(config: DictConfig, used: Set[str]) -> None:
         if given != 1 and system in systems:
             how = "a whole batch at once" if systems is WHOLE else "in one process"
             raise UserError(f"trainer.{key}={given}: {system.rpartition('.')[2]} trains {how}; leave it out")
+    if system == TEXT_TO_3D and "system.batch_size" in used:
+        _check_shares(config, processes(config))
+
+
+def _check_shares(config: DictConfig, count: int) -> None:
+    """Each process renders as many views as any other, whatever size a schedule sets."""
+    scheduled = OmegaConf.select(config, "system.schedules.batch_size.values")
+    key = "system.batch_size" if scheduled is None else "system.schedules.batch_size.values"
+    for size in [config.system.batch_size] if scheduled is None else scheduled:
+        if size % count:
+            enough = math.lcm(size, count)
+            raise UserError(f"{key}={size}: {count} processes share these views; say a multiple of {enough}")

@@ -17,13 +17,27 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.errors import UserError
 from data.ranges import Seed
+from data.whole_file import clear_drafts, write_text
+from systems.command import status
 
 # What may differ between a run and its continuation
-FREE_TO_CHANGE = {"resume", "output", "folder", "progress", "checkpoint", "report", "export", "metric", "before_after"}
+FREE_TO_CHANGE = {
+    "resume",
+    "output",
+    "folder",
+    "progress",
+    "checkpoint",
+    "report",
+    "export",
+    "metric",
+    "before_after",
+    "launcher",
+}
 FREE_TO_CHANGE |= {"job.reference", "job.features", "job.clip"}  # look at pictures that are drawn already
 # The first two only watch; any number of workers, or of processes that share a batch, does the same
-FREE_ANYWHERE = {"callbacks", "logger", "workers", "devices", "num_nodes", "strategy"}
+FREE_ANYWHERE = {"callbacks", "logger", "workers", "devices", "num_nodes", "strategy", "use_distributed_sampler"}
 LONGEST = 80  # letters of a name
+log = logging.getLogger("systems")
 
 
 class FinishedError(UserError):
@@ -32,6 +46,10 @@ class FinishedError(UserError):
 
 class Interrupted(Exception):  # noqa: N818
     """Not an error: the user stopped the run; its state is saved."""
+
+
+class Requeued(Interrupted):
+    """SLURM will start it again."""
 
 
 def slug(prompt: str | None) -> str:
@@ -65,12 +83,14 @@ class RunFolder:
         self.aside = self.path.with_name(f".{self.path.name}.replaced")
         self.variant = variant
         self.resume = resume
+        self.warning = ""  # about the checkpoint that is gone on from
         self.config = self.path / "config.yaml"
         self.command = self.path / "command.txt"
         self.log = self.path / "run.log"
         self.metrics = self.path / "metrics.json"  # written last: its presence means "finished"
         self.state = state
         self.checkpoint = self.path / state
+        self.previous = previous_of(self.checkpoint)
 
     def plan(self, config: DictConfig) -> Path | None:
         """The checkpoint to continue from, None to start; UserError if either would destroy something."""
@@ -85,11 +105,23 @@ class RunFolder:
             raise FinishedError(
                 f"{self.path} holds a finished run: say resume=never to replace it, or name=another to keep both."
             )
-        if not self.checkpoint.exists():
+        if not self._holds_something:
             return None
         self._check_same(config)
-        _check_whole(self.checkpoint, "resume=never starts afresh")
-        return self.checkpoint
+        return self._newest_whole()
+
+    def _newest_whole(self) -> Path:
+        """The last checkpoint; where it is damaged or was being replaced, the one before."""
+        last = _damage(self.checkpoint)
+        if not last:
+            return self.checkpoint
+        before = _damage(self.previous)
+        if before:
+            raise UserError(
+                f"checkpoint {self.checkpoint} {last}, {self.previous.name} {before}: resume=never starts afresh."
+            )
+        self.warning = f"{self.checkpoint} {last}: going on from {self.previous.name}, the one before."
+        return self.previous
 
     def _check_same(self, config: DictConfig) -> None:
         saved = OmegaConf.load(self.config) if self.config.exists() else OmegaConf.create()
@@ -107,7 +139,8 @@ class RunFolder:
             raise UserError(
                 f"resume={self.resume} is not a checkpoint: say auto, never, or the path of a {self.checkpoint.name}."
             )
-        _check_whole(file, "resume=auto or resume=never goes without it")
+        if damage := _damage(file):
+            raise UserError(f"checkpoint {file} {damage}: resume=auto or resume=never goes without it.")
         return file
 
     def check_writable(self) -> None:
@@ -133,13 +166,15 @@ class RunFolder:
         elif checkpoint is None and self.path.exists():
             shutil.rmtree(self.path)
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.config.with_suffix(".draft")
-        draft.write_text(OmegaConf.to_yaml(config, resolve=True))
-        draft.replace(self.config)  # at once: another process of this run may be reading it
-        words = [word for word in overrides if not word.startswith("folder.variant=")]
+        clear_drafts(self.path)
+        write_text(self.config, OmegaConf.to_yaml(config, resolve=True))
+        words = [word for word in overrides if not word.startswith(("folder.variant=", "launcher=", "launcher."))]
         words += [f'folder.variant="{self.variant}"'] if self.variant else []
-        self.command.write_text(" ".join(["python launch.py", *map(_shell_word, words)]) + "\n")
+        write_text(self.command, " ".join(["python launch.py", *map(_shell_word, words)]) + "\n")
         self._start_log()
+        status.begin(self.path)
+        if self.warning:
+            log.warning(self.warning)
         return checkpoint
 
     def settle(self) -> None:
@@ -154,7 +189,7 @@ class RunFolder:
 
     @property
     def _holds_something(self) -> bool:
-        return self.checkpoint.exists() or self.metrics.exists()
+        return any(file.exists() for file in (self.checkpoint, self.previous, self.metrics))
 
     def _start_log(self) -> None:
         """Everything to run.log, what matters to the terminal."""
@@ -178,18 +213,24 @@ def interrupted(folder: Path, message: str) -> Interrupted:
     return Interrupted(f"{message} Continue with:\n{command}")
 
 
-def _check_whole(path: Path, way_out: str) -> None:
+def previous_of(checkpoint: Path) -> Path:
+    """The one before is kept until the next is whole."""
+    return checkpoint.with_name(f"previous{checkpoint.suffix}")
+
+
+def _damage(path: Path) -> str:
     """A torch checkpoint is a zip archive with checksums, so that a damaged one is found without torch; of another kind
-    of state its job judges."""
+    of state its job judges. Empty: none."""
+    if not path.exists():
+        return "is missing"
     if path.suffix != ".ckpt":
-        return
+        return ""
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         damaged = "its table of contents"
-    if damaged:
-        raise UserError(f"checkpoint {path} is damaged ({damaged}): {way_out}.")
+    return f"is damaged ({damaged})" if damaged else ""
 
 
 def _leaves(config: DictConfig) -> dict[str, str]:

@@ -58,9 +58,14 @@ def _module_file(names: tuple[str, ...]) -> Path | None:
         spec = find_spec(names[0])
     except ValueError:  # of __main__
         return None
-    if spec is None or spec.origin is None:
+    if spec is None:
         return None
-    path = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin).with_suffix("")
+    if spec.submodule_search_locations:  # also of a folder without an __init__.py
+        path = Path(next(iter(spec.submodule_search_locations)))
+    elif spec.origin is not None:
+        path = Path(spec.origin).with_suffix("")
+    else:
+        return None
     path = path.joinpath(*names[1:])
     candidates = [path.with_suffix(".py"), path / "__init__.py"]
     return next((file for file in candidates if file.is_file()), None)

@@ -23,7 +23,15 @@ from systems.command.overrides import key_of, parse
 from systems.command.run_folder import FREE_ANYWHERE, RunFolder
 from systems.command.stored_config import LARGEST, read_config
 
-FREE = {"output", "name", "folder", "resume", "progress", "checkpoint"}  # where a run stands, and who watches it
+FREE = {
+    "output",
+    "name",
+    "folder",
+    "resume",
+    "progress",
+    "checkpoint",
+    "launcher",
+}  # where a run stands, and who watches it
 PRIOR = "prior.path"
 
 

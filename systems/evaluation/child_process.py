@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+from systems.command.parent import end_with_parent
 
 
 def start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
@@ -17,11 +14,5 @@ def start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as said:
         return subprocess.Popen(
-            command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_end_with_parent
+            command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=end_with_parent
         )
-
-
-def _end_with_parent() -> None:
-    """On Linux, where one can; elsewhere a process whose parent is killed goes on unseen."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

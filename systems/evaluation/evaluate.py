@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +14,7 @@ import torch
 from data.errors import FailedError, UserError
 from data.ranges import Seed
 from systems.command.asked_runs import handed_on, told_to
-from systems.command.metrics_file import read_metrics
+from systems.command.metrics_file import damaged
 from systems.command.overrides import quoted
 from systems.command.prompt_list import prompt_list
 from systems.command.run_folder import RunFolder
@@ -23,12 +22,10 @@ from systems.evaluation.sweep import Batch, make_missing
 from systems.reports.gallery import N_VIEWS, SIZE, Shown, row_of, true_row, write_gallery
 from systems.reports.pictures import write_rows
 from systems.reports.provenance import provenance, write_whole
-from systems.reports.tables import Figure, Table, mean_of, rate_of
+from systems.reports.tables import Table, Values, caption, read_figures, summary_of, write_runs
 from systems.reports.wandb_log import WandbLog
 
 log = logging.getLogger(__name__)
-RATES = ("janus", "faceless")
-Values = dict[str, str | int | float]
 
 
 @dataclass(frozen=True)
@@ -43,12 +40,11 @@ class Run:
         return (self.folder / "metrics.json").exists()
 
     def metrics(self) -> Values:
-        """As the run wrote them; `faceless`: 1 if no side of what has a front shows it, which is not Janus, but no
-        better."""
-        found = read_metrics(self.folder / "metrics.json")
-        if "janus_front_arcs" in found:
-            found["faceless"] = int(found["janus_front_arcs"] == 0)
-        return found
+        file = self.folder / "metrics.json"
+        try:
+            return read_figures(file)
+        except (ValueError, OSError) as error:
+            raise damaged(file, error) from None
 
 
 class Evaluate:
@@ -111,7 +107,7 @@ class Evaluate:
         table = self.table(found)
         log.info("%s\n\n%s", summary, table.markdown())
         table.write(folder.path)
-        self.write_runs(folder.path / "runs.csv", found)
+        write_runs(folder.path / "runs.csv", [self.row(run, values) for run, values in found.items()])
         rows = {
             f"{prompt}, seed {seed}": [self.shown(prompt, seed, one, found) for one in ("truth", *self.settings)]
             for prompt in self.prompts
@@ -121,31 +117,21 @@ class Evaluate:
         blank = np.full((SIZE, N_VIEWS * SIZE, 3), 255, np.uint8)
         first = [row for name, row in rows.items() if name.endswith(f", seed {self.seeds[0]}")]
         write_rows(folder.path / "sheet.png", [[one.picture if one else blank for one in row] for row in first])
-        numbers = {setting: _plain(row) for setting, row in table.rows.items()}
-        metrics = {"runs": len(found), "of": len(self.runs), "settings": numbers, **provenance(torch.device("cpu"))}
+        counted = {"runs": len(found), "of": len(self.runs), "settings": table.numbers()}
+        metrics = counted | provenance(torch.device("cpu"))
         if self.logger:
             self.logger.show_table("settings", table, metrics, {"sheet": folder.path / "sheet.png"})
         if len(found) == len(self.runs):  # else the table can be made again, with what will be there then
             write_whole(folder.metrics, metrics)
 
     def table(self, found: Mapping[Run, Values]) -> Table:
-        rows: dict[str, dict[str, Figure | str]] = {}
-        for setting in self.settings:
-            own = [values for run, values in found.items() if run.setting == setting]
-            rows[setting] = {"runs": str(len(own))}
-            for name in self.measures:
-                if values := [value for one in own if (value := _number(one, name)) is not None]:
-                    figure = rate_of(values) if name in RATES else mean_of(values)
-                    rows[setting][name] = replace(figure, n=None if len(values) == len(own) else len(values))
+        own = lambda setting: [values for run, values in found.items() if run.setting == setting]
+        rows = {setting: summary_of(own(setting), self.measures) for setting in self.settings}
         return Table(("runs", *self.measures), rows, "setting")
 
-    def write_runs(self, path: Path, found: Mapping[Run, Values]) -> None:
-        with path.open("w", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["setting", "prompt", "seed", *self.measures, "folder"])
-            for run, values in found.items():
-                measured = [values.get(name, "") for name in self.measures]
-                table.writerow([run.setting, run.prompt, run.seed, *measured, run.folder])
+    def row(self, run: Run, values: Values) -> Values:
+        measured = {name: values.get(name, "") for name in self.measures}
+        return {"setting": run.setting, "prompt": run.prompt, "seed": run.seed, **measured, "folder": str(run.folder)}
 
     def shown(self, prompt: str, seed: int, setting: str, found: Mapping[Run, Values]) -> Shown | None:
         """The renders of a run; the true toy, where the prompt is about one."""
@@ -155,9 +141,7 @@ class Evaluate:
         run = next(run for run in self.runs if (run.prompt, run.seed, run.setting) == (prompt, seed, setting))
         if run not in found:
             return None
-        numbers = {name: _number(found[run], name) for name in self.measures}
-        said = ", ".join(f"{name} {Figure(value)}" for name, value in numbers.items() if value is not None)
-        return Shown(row_of(run.folder), said)
+        return Shown(row_of(run.folder), caption(found[run], self.measures))
 
 
 def share(prompts: Sequence[str], shard: str) -> list[str]:
@@ -168,15 +152,3 @@ def share(prompts: Sequence[str], shard: str) -> list[str]:
     if not (index.isdecimal() and count.isdecimal() and int(index) < int(count) <= len(prompts)):
         raise UserError(f"job.shard={shard}: say 0/4 for the first of four, up to 3/4; no more than there are prompts")
     return list(prompts[int(index) :: int(count)])
-
-
-def _number(values: Values, name: str) -> float | None:
-    """None for what a run did not measure, or what is no number."""
-    value = values.get(name)
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _plain(row: Mapping[str, Figure | str]) -> dict[str, float]:
-    named = {name: cell for name, cell in row.items() if isinstance(cell, Figure)}
-    ends = {f"{name}_{end}": getattr(cell.interval, end) for name, cell in named.items() for end in ("low", "high")}
-    return {name: cell.value for name, cell in named.items()} | ends

@@ -16,6 +16,7 @@ from data.ranges import PositiveInt, Seed
 from data.toybox.captions import caption
 from data.toybox.grammar import KINDS, Toy
 from data.toybox.held_out_captions import held_out_captions
+from data.whole_file import write_text
 from metrics.clip_score import score
 from metrics.distribution import compare, inception_score
 from metrics.features import FeatureNetwork
@@ -68,7 +69,7 @@ class ScorePictures:
         self.cache_dir, self.logger = Path(cache_dir).expanduser(), logger
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
-        (folder.path / "captions.txt").write_text("\n".join(self.captions) + "\n")
+        write_text(folder.path / "captions.txt", "\n".join(self.captions) + "\n")
         reference = self.reference.draw(self.captions, folder, checkpoint) if self.reference else None
         meant = [caption(toy) if (toy := toy_of(text)) else text for text in self.captions]
         if self.clip:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import uuid
 from pathlib import Path
 
 from jaxtyping import UInt8
@@ -14,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from data.whole_file import whole
 from metrics.features import FeatureNetwork
 from metrics.image_set import ImageSet, see
 
@@ -36,11 +35,10 @@ def see_once(network: FeatureNetwork, images: UInt8[Tensor, "o v h w 3"], cache_
         return ImageSet(network.name, known["features"].double(), known["logits"].double())
     except (OSError, SafetensorError, KeyError):
         seen = see_all(network, images)
-    draft = cache_dir / f"{key}.{uuid.uuid4().hex}"
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        save_file({"features": seen.features.float(), "logits": seen.logits.float()}, draft)
-        os.replace(draft, file)
+        with whole(file) as draft:
+            save_file({"features": seen.features.float(), "logits": seen.logits.float()}, draft)
     except (OSError, SafetensorError) as error:
         log.warning("%s: features are not kept (%s)", cache_dir, error)
     return seen

@@ -1,4 +1,4 @@
-"""A table and the pictures behind it on one page that opens from disk, without a network and without other files."""
+"""A table and the pictures behind it on one page that opens from disk, without a network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from data.samplers import turntable
+from data.whole_file import write_text
 from metrics.toybox_truth import toy_of, true_views
 from systems.reports.pictures import to_bytes
 from systems.reports.tables import Table
@@ -26,10 +28,21 @@ QUALITY = 85
 N_VIEWS, SIZE = 8, 64  # of the true toy, and pixels of each
 
 
+@runtime_checkable
+class Cell(Protocol):
+    def html(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Shown:
     picture: UInt8[np.ndarray, "h w 3"]
     caption: str = ""
+
+    def html(self) -> str:
+        file = io.BytesIO()
+        Image.fromarray(self.picture).save(file, "JPEG", quality=QUALITY)
+        source = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+        return f'<img src="{source}"><small>{html.escape(self.caption)}</small>'
 
 
 def true_row(prompt: str, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"] | None:
@@ -53,9 +66,9 @@ def write_gallery(
     summary: str,
     table: Table,
     heads: Sequence[str],
-    rows: Mapping[str, Sequence[Shown | None]],
+    rows: Mapping[str, Sequence[Cell | None]],
 ) -> None:
-    """heads: of the columns of pictures; rows: pictures by what they are of, None where there is none."""
+    """heads: of the columns of cells; rows: cells by what they are of, None where there is none."""
     head = "".join(f"<th>{html.escape(text)}</th>" for text in ("", *heads))
     body = [f"<tr><th>{html.escape(name)}</th>{''.join(map(_cell, row))}</tr>" for name, row in rows.items()]
     page = Template(TEMPLATE.read_text()).substitute(
@@ -65,13 +78,8 @@ def write_gallery(
         gallery="\n".join([f"<tr>{head}</tr>", *body]),
         command=html.escape((folder / "command.txt").read_text()),
     )
-    (folder / "index.html").write_text(page)
+    write_text(folder / "index.html", page)
 
 
-def _cell(shown: Shown | None) -> str:
-    if shown is None:
-        return "<td></td>"
-    file = io.BytesIO()
-    Image.fromarray(shown.picture).save(file, "JPEG", quality=QUALITY)
-    source = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-    return f'<td><img src="{source}"><small>{html.escape(shown.caption)}</small></td>'
+def _cell(shown: Cell | None) -> str:
+    return f"<td>{shown.html() if shown else ''}</td>"

@@ -11,6 +11,7 @@ from string import Template
 
 from trimesh.viewer.notebook import scene_to_html
 
+from data.whole_file import write_text
 from models.asset import Asset
 from models.gltf import glb_bytes
 
@@ -32,7 +33,7 @@ def write_page(folder: Path, metrics: Mapping[str, str | int | float], asset: As
         metrics="".join(_row(name, str(value)) for name, value in metrics.items()),
         config=html.escape((folder / "config.yaml").read_text()),
     )
-    (folder / "index.html").write_text(page)
+    write_text(folder / "index.html", page)
 
 
 def _row(name: str, value: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from data.cameras import Cameras
+from data.whole_file import whole
 from models.backgrounds import Background
 from renderers.output import RenderOutput, rgba
 
@@ -36,12 +36,9 @@ def cut_outs(
         yield to_bytes(rgba(seen.rgb, seen.opacity, behind)[0])
 
 
-def write_whole_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
-    """Whole or not at all: written beside, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_bytes(iio.imwrite("<bytes>", image, extension=".png"))
-    os.replace(draft, path)
+def write_picture(path: Path, image: UInt8[np.ndarray, "h w c"]) -> None:
+    with whole(path) as draft:
+        iio.imwrite(draft, image)
 
 
 def write_row(path: Path, images: list[UInt8[np.ndarray, "h w c"]]) -> None:
@@ -49,9 +46,9 @@ def write_row(path: Path, images: list[UInt8[np.ndarray, "h w c"]]) -> None:
 
 
 def write_rows(path: Path, rows: list[list[UInt8[np.ndarray, "h w c"]]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    iio.imwrite(path, np.concatenate([np.concatenate(row, axis=1) for row in rows]))
+    write_picture(path, np.concatenate([np.concatenate(row, axis=1) for row in rows]))
 
 
 def write_video(path: Path, images: list[UInt8[np.ndarray, "h w 3"]], fps: int) -> None:
-    iio.imwrite(path, np.stack(images), plugin="pyav", codec="libx264", fps=fps)
+    with whole(path) as draft:
+        iio.imwrite(draft, np.stack(images), plugin="pyav", codec="libx264", fps=fps)

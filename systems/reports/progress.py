@@ -15,6 +15,7 @@ from rich.progress import Progress as Bar
 from torch import Tensor
 
 from data.ranges import PositiveFloat, PositiveInt
+from data.whole_file import whole
 from systems.command import stopwatch
 from systems.dataloader import ends_step
 
@@ -43,11 +44,11 @@ class MetricsTable:
             self._rewrite()
 
     def _rewrite(self) -> None:
-        self.file = self.path.open("w", newline="")
-        writer = csv.DictWriter(self.file, self.columns)
-        writer.writeheader()
-        writer.writerows(self.rows)
-        self.file.flush()
+        with whole(self.path) as draft, draft.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.columns)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        self.file = self.path.open("a", newline="")
 
 
 def countdown() -> Bar:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import resource
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from data.whole_file import write_text
 from systems.command import stopwatch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -29,10 +29,8 @@ def provenance(device: torch.device) -> dict[str, str | int | float]:
 
 
 def write_whole(path: Path, metrics: Mapping[str, object]) -> None:
-    """Whole or not at all: written beside, then renamed. JSON has no numbers that are not finite: null."""
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(_finite(metrics), indent=2, allow_nan=False) + "\n")
-    os.replace(draft, path)
+    """JSON has no numbers that are not finite: null."""
+    write_text(path, json.dumps(_finite(metrics), indent=2, allow_nan=False) + "\n")
 
 
 def _finite(value: object) -> object:

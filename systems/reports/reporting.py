@@ -23,7 +23,7 @@ from systems.reports.pictures import cut_outs, frames, write_row, write_rows, wr
 from systems.reports.progress import Progress
 from systems.reports.provenance import provenance, write_whole
 from systems.reports.truth import against_truth
-from systems.reports.wandb_log import WandbLog
+from systems.reports.wandb_log import send_picture
 from systems.schedules import last_progress
 from systems.text_to_3d import TextTo3D
 
@@ -65,17 +65,20 @@ class Report(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        if trainer.global_step % self.every == 0:
+        if trainer.is_global_zero and trainer.global_step % self.every == 0:
             assert isinstance(pl_module, TextTo3D)
             path = Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png"
             images = list(frames(pl_module.look, self._around(4, self.size // 2)))
             write_row(path, images)
+            send_picture(trainer.loggers, "images", path, trainer.global_step - 1)
             if trainer.global_step < pl_module.max_steps:  # then they are asked at the end
                 self._tell(trainer, pl_module, self.judges.on_the_way(pl_module, images))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """metrics.json comes last: its presence says that the run is finished. A scene without a surface has failed,
-        which the rest of the report helps to understand."""
+        which the rest of the report helps to understand. Other processes have nothing more to do."""
+        if not trainer.is_global_zero:
+            return
         assert isinstance(pl_module, TextTo3D)
         pl_module.to(trainer.strategy.root_device)  # from where Lightning has taken it after the last step
         # Where only the report is left to do, no step of this process has applied them
@@ -98,9 +101,6 @@ class Report(Callback):
         judged = against_truth(pl_module) | self.judges.at_the_end(pl_module, images)
         metrics = self._metrics(trainer) | judged | quality
         write_page(folder, metrics, asset)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLog):
-                logger.show(metrics, {"views": folder / "views.png"}, folder / "turntable.mp4")
         write_whole(folder / "metrics.json", metrics)
         if empty:
             again = f"experiment=export run={folder} export.threshold=VALUE looks for another surface in this run"
@@ -127,4 +127,4 @@ class Report(Callback):
             *_, last = csv.DictReader(table)  # also there when this process only writes the report
         losses = {name: float(value) for name, value in last.items() if value and name not in ("step", "seconds")}
         took = provenance(trainer.strategy.root_device) | {"seconds": round(progress.seconds, 1)}
-        return {"steps": trainer.global_step, **took, **losses}
+        return {"steps": trainer.global_step, "processes": trainer.world_size, **took, **losses}

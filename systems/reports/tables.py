@@ -6,14 +6,18 @@ import csv
 import html
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from data.reading import read_json
+from data.whole_file import whole, write_text
 from metrics.intervals import EVERYTHING, Interval, mean_interval, wilson
 
 DECIMALS = 4  # at most
+RATES = ("janus", "faceless")
+Values = dict[str, str | int | float]
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Table:
 
     def markdown(self) -> str:
         lines = [[self.about, *self.columns], ["---"] * (len(self.columns) + 1), *self.texts()]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+        cell = lambda text: " ".join(text.replace("|", "\\|").split("\n"))
+        return "\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines) + "\n"
 
     def html(self) -> str:
         cells = lambda tag, texts: "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts)
@@ -55,15 +60,24 @@ class Table:
 
     def write_csv(self, path: Path) -> None:
         """A column each for the figure, for both ends of its interval, and for how many runs it is of, if not all."""
-        with path.open("w", newline="") as file:
+        with whole(path) as draft, draft.open("w", newline="") as file:
             table = csv.writer(file)
             table.writerow([self.about, *(name + end for name in self.columns for end in ("", "_low", "_high", "_n"))])
             for name, row in self.rows.items():
                 table.writerow([name, *(part for column in self.columns for part in _parts(row.get(column, "")))])
 
     def write(self, folder: Path) -> None:
-        (folder / "table.md").write_text(self.markdown())
+        write_text(folder / "table.md", self.markdown())
         self.write_csv(folder / "table.csv")
+
+    def numbers(self) -> dict[str, dict[str, float]]:
+        """Of each row, its figures and both ends of their intervals."""
+        named = {name: [(c, f) for c, f in row.items() if isinstance(f, Figure)] for name, row in self.rows.items()}
+        return {
+            name: {column: figure.value for column, figure in row}
+            | {f"{column}_{end}": getattr(figure.interval, end) for column, figure in row for end in ("low", "high")}
+            for name, row in named.items()
+        }
 
     def texts(self) -> list[list[str]]:
         """Each row, its name first."""
@@ -79,6 +93,44 @@ def rate_of(values: Sequence[float]) -> Figure:
     """values: 0 or 1 each."""
     hits = sum(value > 0 for value in values)
     return Figure(hits / len(values), wilson(hits, len(values)))
+
+
+def read_figures(file: Path) -> Values:
+    """A run's metrics.json, and `faceless`: 1 if no side of what has a front shows it, which is not Janus, but no
+    better. ValueError if the file is damaged."""
+    found = read_json(file)
+    if "janus_front_arcs" in found:
+        found["faceless"] = int(found["janus_front_arcs"] == 0)
+    return {name: value for name, value in found.items() if isinstance(value, str | int | float)}
+
+
+def summary_of(runs: Sequence[Values], measures: Sequence[str]) -> dict[str, Figure | str]:
+    """A row of a table: how many runs there are, and their mean, or their rate, in each measure that they have."""
+    row: dict[str, Figure | str] = {"runs": str(len(runs))}
+    for name in measures:
+        if values := [value for one in runs if (value := number(one, name)) is not None]:
+            figure = rate_of(values) if name in RATES else mean_of(values)
+            row[name] = replace(figure, n=None if len(values) == len(runs) else len(values))
+    return row
+
+
+def number(values: Values, name: str) -> float | None:
+    """None for what a run did not measure, or what is no number."""
+    value = values.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def caption(values: Values, measures: Sequence[str]) -> str:
+    found = {name: number(values, name) for name in measures}
+    return ", ".join(f"{name} {Figure(value)}" for name, value in found.items() if value is not None)
+
+
+def write_runs(path: Path, runs: Sequence[Values]) -> None:
+    """A row for each run, a column for all that any of them has."""
+    with whole(path) as draft, draft.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(dict.fromkeys(name for run in runs for name in run)), restval="")
+        table.writeheader()
+        table.writerows(runs)
 
 
 def _parts(cell: Figure | str) -> list[str]:

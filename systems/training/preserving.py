@@ -17,7 +17,7 @@ from guidance.learner import Learner
 from guidance.preservation import distance
 from guidance.prior import Condition, Conditions
 from guidance.sampling import Sampler
-from systems.reports.pictures import to_bytes, write_whole_png
+from systems.reports.pictures import to_bytes, write_picture
 from systems.rng import step_generator
 
 TOGETHER = 4  # pictures sampled at once
@@ -109,7 +109,7 @@ class ClassPrior:
         said, nothing = Condition(text[:-1], None), Condition(text[-1:].expand(len(files), -1, -1), None)
         generators = [step_generator(self.seed, -1 - start - i) for i in range(len(files))]  # not those of the steps
         for file, image in zip(files, self.sampler(prior, Conditions(said, nothing), generators), strict=True):
-            write_whole_png(file, to_bytes(image))
+            write_picture(file, to_bytes(image))
 
     def __call__(self, learner: Learner, rng: torch.Generator) -> Float[Tensor, ""]:
         chosen = torch.randint(self.n_pictures, (self.batch_size,), generator=rng, device=rng.device)

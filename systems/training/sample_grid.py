@@ -15,6 +15,7 @@ from guidance.sampling import DDIM, Sampler
 from systems.dataloader import ends_step
 from systems.evaluation.evaluate_prior import EvaluatePrior, mean_scores
 from systems.reports.pictures import to_bytes, write_row
+from systems.reports.wandb_log import send_picture
 from systems.training.train_prior import TrainPrior
 
 
@@ -39,6 +40,8 @@ class SampleGrid(Callback):
         captions = held_out(pl_module.views.kinds)[: self.n_captions]
         with tempfile.TemporaryDirectory() as cache_dir:  # the text encoder has changed since, and will
             grid, scores = EvaluatePrior(prior, self.sampler, captions, cache_dir=cache_dir).sample()
-        write_row(Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png", [to_bytes(grid)])
+        picture = Path(trainer.default_root_dir) / "images" / f"{trainer.global_step:06d}.png"
+        write_row(picture, [to_bytes(grid)])
+        send_picture(trainer.loggers, "samples", picture, trainer.global_step - 1)
         measured = {f"held_out/{name}": value for name, value in mean_scores(scores).items()}
         pl_module.log_dict(measured, rank_zero_only=True)

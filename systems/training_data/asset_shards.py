@@ -4,7 +4,6 @@ light."""
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from data.captioned_assets import CaptionedAsset
 from data.shards import SeenObject, encode
 from data.tars import write_tar
+from data.whole_file import write_text
 from models.painted_file import UnreadableError
 from renderers.studio import Studio
 from systems.rng import step_generator
@@ -54,9 +54,7 @@ class Shard:
 
 
 def write_failures(path: Path, failed: Sequence[Failure]) -> None:
-    draft = path.with_suffix(".draft")
-    draft.write_text("".join(json.dumps(asdict(one)) + "\n" for one in failed))
-    os.replace(draft, path)
+    write_text(path, "".join(json.dumps(asdict(one)) + "\n" for one in failed))
 
 
 def plan_shards(folder: Path, assets: Sequence[CaptionedAsset], per_shard: int) -> list[Shard]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +10,7 @@ from typing import TypeVar
 import torch
 
 from data import torch_file
+from data.whole_file import whole
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,11 +39,6 @@ def _read(path: Path) -> dict:
 
 
 def _write_whole(path: Path, content: Mapping[str, object]) -> None:
-    """Under a name of its own first, so that no other run reads half a file, nor one that is stopped leaves any."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    try:
+    with whole(path) as draft:
         torch.save(content, draft)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -28,10 +29,20 @@ from models.materials import Albedo
 from models.scene import Scene
 from renderers.occupancy import OccupancyGrid
 from renderers.volume import Volume
+from systems.checkpoint import SIGNALS
 from systems.command.trees import Tree
 from systems.losses import Opacity
 from systems.schedules import Linear, Schedule, Steps
 from systems.text_to_3d import TextTo3D
+
+
+@pytest.fixture(autouse=True)
+def signals_as_they_were() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
 
 RED = torch.tensor([0.9, 0.1, 0.1])
 

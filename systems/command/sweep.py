@@ -1,0 +1,103 @@
+"""sweep.json: what the sweeps into a folder have asked for; and how those runs stand. Without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hydra.core.override_parser.types import Override
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from data.errors import UserError
+from data.whole_file import write_text
+from systems.command.claim import is_held
+from systems.command.jobs import name_of, sweep_folder
+from systems.command.run_folder import RunFolder
+from systems.command.status import FINISHED, REQUEUED, RUNNING, read_status
+
+FILE = "sweep.json"
+NOT_OF_A_RUN = ("hydra.", "hydra/", "folder.variant=", "launcher=", "launcher.")
+SHOWN = 8  # of the runs that are not finished
+
+
+@dataclass(frozen=True)
+class SweptRun:
+    """folder: within that of the sweep. variant: what sets it apart, beside prompt and seed. overrides: all that it is
+    told."""
+
+    folder: str
+    prompt: str | None
+    seed: int
+    variant: str
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run that this command asks for; sweep: the folder with its sweep.json."""
+
+    sweep: Path
+    run: SweptRun
+
+    @property
+    def path(self) -> Path:
+        return self.sweep / self.run.folder
+
+
+def asked(config: DictConfig, overrides: Sequence[Override]) -> Asked:
+    folder: RunFolder = instantiate(config.folder)
+    told = tuple(text for text in map(_text, overrides) if not text.startswith(NOT_OF_A_RUN))
+    prompt = None if config.prompt is None else str(config.prompt)
+    run = SweptRun(name_of(config, folder), prompt, config.seed, folder.variant or "", told)
+    return Asked(sweep_folder(config), run)
+
+
+def _text(override: Override) -> str:
+    return override.input_line or ""
+
+
+def write_sweeps(runs: Sequence[Asked]) -> None:
+    """What earlier sweeps have asked for stays, unless this one says it anew."""
+    for sweep in dict.fromkeys(one.sweep for one in runs):
+        file = sweep / FILE
+        known = {run.folder: run for run in (read_sweep(sweep) if file.exists() else [])}
+        known |= {one.run.folder: one.run for one in runs if one.sweep == sweep}
+        write_text(file, json.dumps({"runs": [asdict(run) for run in known.values()]}, indent=2) + "\n")
+
+
+def read_sweep(folder: Path) -> list[SweptRun]:
+    file = folder / FILE
+    if not file.is_file():
+        raise UserError(f"{folder} holds no sweep ({FILE} is not there): say the folder of a --multirun")
+    try:
+        found = json.loads(file.read_text())["runs"]
+        return [SweptRun(**(run | {"overrides": tuple(run["overrides"])})) for run in found]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} cannot be read ({error}): the same sweep again writes it, once it is gone") from None
+
+
+def tell(runs: Sequence[Asked]) -> int:
+    """One line about how they stand; returns the worst exit code."""
+    stands = {one: _stand(one.path) for one in runs}
+    wrong = [f"{one.run.folder} {words}" for one, (code, words) in stands.items() if code]
+    line = f"{len(runs) - len(wrong)} of {len(runs)} runs are finished"
+    shown = wrong if len(wrong) <= SHOWN else [*wrong[: SHOWN - 1], f"and {len(wrong) - SHOWN + 1} more are not"]
+    print("; ".join([line, *shown]), flush=True)
+    return max(code for code, _ in stands.values())
+
+
+def _stand(path: Path) -> tuple[int, str]:
+    """Exit code of a run, and if it is not 0, why, in words."""
+    status = read_status(path)
+    if status is None:
+        return (0, "") if (path / "metrics.json").exists() else (1, "has not run")
+    if status.state == FINISHED:
+        return 0, ""
+    if status.state == RUNNING:
+        return 1, "is still running" if is_held(path) else "was killed"
+    if status.state == REQUEUED:
+        return 1, "was stopped, and SLURM has not started it again"
+    return status.code or 1, f"{status.state}: {status.reason}".rstrip(": ")
