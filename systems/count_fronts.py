@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,7 @@ class CountFronts:
     def __init__(self, runs: str, fronts: Fronts | None, device: Literal["auto", "cpu", "cuda"] = "auto") -> None:
         if fronts is None:
             raise UserError("metric/fronts=null counts nothing: say metric/fronts=known or metric/fronts=told")
-        self.files = [file for file in sorted(Path(runs).rglob(FILE)) if (file.parent / STATE).exists()]
+        self.files = [file for file in _files(runs) if (file.parent / STATE).exists()]
         if not self.files:
             raise UserError(f"runs={runs}: no finished text-to-3D run is in there; say outputs/NAME")
         self.runs, self.fronts, self.device = runs, fronts, choose_device(device)
@@ -46,3 +47,7 @@ class CountFronts:
         )
         figures = {"runs": self.runs, "counted": judged, "of": len(self.files), "changed": changed}
         write_whole(folder.metrics, figures | provenance(self.device))
+
+
+def _files(runs: str) -> list[Path]:
+    return sorted(Path(runs).rglob(FILE)) if os.path.isdir(runs) else []  # False also for what no folder can be called

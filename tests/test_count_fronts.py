@@ -48,6 +48,7 @@ def test_fronts_are_counted_anew_and_nothing_else_changes(runs: Path, tmp_path: 
     ("overrides", "told"),
     [
         (["runs=nowhere"], "runs=nowhere: no finished text-to-3D run is in there"),
+        ([f"runs={'a' * 300}"], "no finished text-to-3D run is in there"),
         ([], "runs is missing"),
         (["runs=outputs", "metric.fronts=null"], "counts nothing"),
     ],
