@@ -19,6 +19,7 @@ from data.errors import UserError
 from data.ranges import Seed
 from data.whole_file import clear_drafts, write_text
 from systems.command import status
+from systems.command.stored_config import read_config
 
 # What may differ between a run and its continuation
 FREE_TO_CHANGE = {
@@ -79,7 +80,7 @@ class RunFolder:
         resume: str = "auto",
         state: str = "checkpoints/last.ckpt",
     ) -> None:
-        self.path = Path(output, name, variant or "", f"{slug(prompt)}-{seed}")
+        self.path = Path(output, name, _downwards(variant or ""), f"{slug(prompt)}-{seed}")
         self.aside = self.path.with_name(f".{self.path.name}.replaced")
         self.variant = variant
         self.resume = resume
@@ -124,8 +125,12 @@ class RunFolder:
         return self.previous
 
     def _check_same(self, config: DictConfig) -> None:
-        saved = OmegaConf.load(self.config) if self.config.exists() else OmegaConf.create()
-        assert isinstance(saved, DictConfig)
+        try:
+            saved = read_config(self.config) if self.config.exists() else OmegaConf.create()
+        except (ValueError, OSError) as error:
+            raise UserError(
+                f"{self.config}, of an unfinished run, {error}: say resume=never to replace it, or name=another to keep both."
+            ) from None
         if difference := _first_difference(_leaves(saved), _leaves(config)):
             raise UserError(
                 f"{self.path} holds an unfinished run with another configuration ({difference}): say the same again to"
@@ -205,6 +210,11 @@ class RunFolder:
 def _shell_word(override: str) -> str:
     """As one would type it: `prompt="a dog"`, which is both Hydra's and the shell's way to quote."""
     return override if re.fullmatch(r'[\w.]+="[\w ,.-]*"', override) else shlex.quote(override)
+
+
+def _downwards(variant: str) -> str:
+    """Of a sweep over paths: `prior.path=../a` stays within the sweep."""
+    return "/".join("up" if part == ".." else part for part in variant.split("/"))
 
 
 def interrupted(folder: Path, message: str) -> Interrupted:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from data.reading import read_json
 from data.whole_file import write_text
 from systems.command.processes import slurm_job
 
@@ -43,7 +44,7 @@ class Status:
 def read_status(folder: Path) -> Status | None:
     """None where there is none that can be read."""
     try:
-        found = json.loads((folder / FILE).read_text())
+        found = read_json(folder / FILE)
         known = {one.name for one in fields(Status)}
         return Status(**{name: value for name, value in found.items() if name in known} | {"starts": _starts(found)})
     except (OSError, ValueError, TypeError, AttributeError):

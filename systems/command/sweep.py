@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.errors import UserError
+from data.reading import read_json
 from data.whole_file import write_text
 from systems.command.claim import is_held
 from systems.command.jobs import name_of, sweep_folder
@@ -73,7 +74,7 @@ def read_sweep(folder: Path) -> list[SweptRun]:
     if not file.is_file():
         raise UserError(f"{folder} holds no sweep ({FILE} is not there): say the folder of a --multirun")
     try:
-        found = json.loads(file.read_text())["runs"]
+        found = read_json(file)["runs"]
         return [SweptRun(**(run | {"overrides": tuple(run["overrides"])})) for run in found]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} cannot be read ({error}): the same sweep again writes it, once it is gone") from None

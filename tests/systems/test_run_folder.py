@@ -68,6 +68,18 @@ def test_command_of_a_sweeps_job_names_its_own_folder(tmp_path: Path) -> None:
     assert run.command.read_text() == "python launch.py guidance=sds 'folder.variant=\"guidance=sds\"'\n"
 
 
+def test_sweep_over_paths_stays_in_its_folder(tmp_path: Path) -> None:
+    swept = RunFolder(str(tmp_path), "text_to_3d", "a dog", 3, variant="prior.path=../../a,b=..")
+    assert swept.path == tmp_path / "text_to_3d" / "prior.path=.." / "up" / "a,b=.." / "a-dog-3"
+
+
+def test_damaged_configuration_of_an_unfinished_run_is_told(tmp_path: Path) -> None:
+    run = unfinished(tmp_path)
+    run.config.write_text("a: [")
+    with pytest.raises(UserError, match=r"config.yaml, of an unfinished run, is no configuration .*resume=never"):
+        folder(tmp_path).plan(CONFIG)
+
+
 def test_unfinished_run_continues(tmp_path: Path) -> None:
     run = unfinished(tmp_path)
     assert folder(tmp_path).plan(CONFIG) == run.checkpoint
