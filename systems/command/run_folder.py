@@ -129,7 +129,7 @@ class RunFolder:
             saved = read_config(self.config) if self.config.exists() else OmegaConf.create()
         except (ValueError, OSError) as error:
             raise UserError(
-                f"{self.config}, of an unfinished run, {error}: say resume=never to replace it, or name=another to keep both."
+                f"{self.config}, of an unfinished run, {error}: say resume=never, or name=another to keep both."
             ) from None
         if difference := _first_difference(_leaves(saved), _leaves(config)):
             raise UserError(
