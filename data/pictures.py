@@ -71,7 +71,7 @@ class CaptionedPictures:
         self.path, self.size, self.key = path, size, key
         if not Path(path).exists():
             raise UserError(f"{key}={path} is not there: say a folder with {WAYS}")
-        tars = [Path(path)] if Path(path).is_file() else sorted(Path(path).glob("*.tar"))
+        tars = [Path(path)] if Path(path).is_file() else sorted(Path(path).glob("[!.]*.tar"))  # no drafts
         self.entries: Sequence[_Entry] = _InTars(tars, key) if tars else self._of_folder()
         if not len(self.entries):
             raise UserError(f"{key}={path} holds no picture with a caption: say a folder with {WAYS}")

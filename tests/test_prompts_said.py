@@ -74,7 +74,7 @@ def test_prompts_of_a_file_name_their_folders(run: Run, tmp_path: Path) -> None:
     assert [folder.name for folder in (tmp_path / "outputs" / "text_to_3d").iterdir()] == ["a-green-car-0"]
     run.accepts(*given, "prompt_index=0,1", "--multirun")
     run.accepts(*given, "prompt_index=range(0,2)", "seed=0,1", "-m")
-    assert {folder.name for folder in (tmp_path / "outputs" / "text_to_3d").iterdir()} == {
+    assert {folder.name for folder in (tmp_path / "outputs" / "text_to_3d").iterdir() if folder.is_dir()} == {
         "a-green-car-0", "a-red-dog-0", "a-green-car-1", "a-red-dog-1",
     }  # fmt: skip
 
