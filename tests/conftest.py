@@ -37,6 +37,14 @@ import launch
 torch.set_num_threads(1)
 
 
+# Of real processes, minutes each: begun first, so that no process that runs tests is left with one of them alone
+SLOW = ("test_slurm", "test_faults", "test_joblib", "test_fuzz", "test_wandb_file", "test_text_to_3d_processes")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in SLOW)
+
+
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)

@@ -105,7 +105,8 @@ def test_levels_that_are_not_active_yet_are_zero_and_do_not_learn(backend: Backe
     assert (jacobian[:, 6:] == 0).all() and (jacobian[:, :6].flatten(1).abs().sum(dim=1) > 0).all()
     for features in (encoding(points), encoding(points, code), known):
         # To a bit of rounding: the kernel with the Jacobian is another, which a CPU with FMA may contract otherwise
-        assert torch.allclose(features[:, :6], whole[:, :6], rtol=1e-6, atol=0) and (features[:, 6:] == 0).all()
+        assert (features[:, :6] - whole[:, :6]).abs().max() <= 1e-6 * whole.abs().max()
+        assert (features[:, 6:] == 0).all()
         (gradient,) = torch.autograd.grad(features.sum(), encoding.tables)
         learns = [gradient[a:b].abs().sum().item() > 0 for a, b in zip(*ends(encoding.levels), strict=True)]
         assert learns == [True, True, True, False]
