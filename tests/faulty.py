@@ -19,6 +19,16 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 FOLDER = "FAULTY_FOLDER"  # an environment variable: of the disk that is filled
 
 
+STEPS = 7
+# A run of so many, in which every step is saved, and anything may happen
+SMALL = [
+    f"trainer.max_steps={STEPS}", "system.batch_size=4", "quality=draft", "report.size=32", "report.n_frames=8",
+    "export.resolution=24", "export.texture_size=64", "checkpoint.every_seconds=0.0001",
+    "geometry.encoding.log2_table_size=10",
+    "trainer.callbacks=[${progress},{_target_:tests.faulty.Faulty},${report},${checkpoint}]",
+]  # fmt: skip
+
+
 def fill(folder: Path) -> None:
     """To the last byte."""
     block = 2**20

@@ -14,17 +14,11 @@ import torch
 
 from systems.command.claim import claimed, is_held
 from systems.command.status import read_status
-from tests.faulty import FOLDER, protect
+from tests.faulty import FOLDER, SMALL, STEPS, protect
 from tests.many_launches import Launches, Said
 
 NAME = "text_to_3d/a-red-dog-0"
-STEPS, AT = 7, 5  # of the run; the step that something happens in, before it is saved
-SMALL = [
-    f"trainer.max_steps={STEPS}", "system.batch_size=4", "report.size=32", "report.n_frames=8", "quality=draft",
-    "export.resolution=24", "export.texture_size=64", "checkpoint.every_seconds=0.0001",
-    "geometry.encoding.log2_table_size=10",
-    "trainer.callbacks=[${progress},{_target_:tests.faulty.Faulty},${checkpoint},${report}]",
-]  # fmt: skip
+AT = 5  # the step that something happens in, before it is saved
 
 
 @pytest.fixture(scope="module")

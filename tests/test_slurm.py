@@ -15,17 +15,12 @@ import pytest
 import torch
 
 from systems.command.status import read_status
+from tests.faulty import SMALL, STEPS
 from tests.slurm_cluster import Cluster, cluster  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS, AT = 7, 4  # of a run; the step in which something happens
+AT = 4  # the step in which something happens
 PROMPT = "prompt=a red dog"
-SMALL = [
-    f"trainer.max_steps={STEPS}", "system.batch_size=4", "quality=draft", "report.size=32", "report.n_frames=8",
-    "export.resolution=24", "export.texture_size=64", "checkpoint.every_seconds=0.0001",
-    "geometry.encoding.log2_table_size=10",
-    "trainer.callbacks=[${progress},{_target_:tests.faulty.Faulty},${report},${checkpoint}]",
-]  # fmt: skip
 SLURM = ["launcher=slurm", "launcher.cpus=1", "launcher.memory_gb=2", "launcher.minutes=60", "launcher.poll=0.5"]
 RAISED, KILLED, PREEMPTED = "guidance=sds/a-red-dog-1", "guidance=sds/a-red-dog-2", "guidance=sds/a-red-dog-3"
 FAULTS = {RAISED: ["mistake", AT], KILLED: ["kill", AT], PREEMPTED: ["wait_for_signal", AT]}
