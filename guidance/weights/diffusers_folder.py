@@ -89,7 +89,7 @@ def _original_unet(part: Path, latent_size: int, dtype: torch.dtype, device: tor
 def load_part(folder: Path, part: str, load: Callable[[Path], T]) -> T:
     try:
         return load(folder / part)
-    except UserError:
+    except (UserError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # of a damaged folder, the libraries raise whatever they please
         reason = (str(error) or repr(error)).splitlines()[0]
