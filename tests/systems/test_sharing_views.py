@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import set_forkserver_preload
 from pathlib import Path
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.strategies import DDPStrategy
 
 from data.errors import UserError
 from data.share import WHOLE, Share
@@ -24,6 +26,9 @@ from systems.losses import Opacity, Orientation, Sparsity, ZVariance
 from systems.mesh_losses import Laplacian, NormalConsistency, SignedDistance
 from systems.reports.progress import Progress
 from systems.text_to_3d import TextTo3D
+
+# A fork of a process that computes would wait for its threads for ever; those of one that has only imported are whole
+set_forkserver_preload(["tests.conftest", "tests.systems.red_world"])
 
 
 def as_it_is(system: TextTo3D) -> None:
@@ -63,16 +68,24 @@ class Fitted:
     rows: list[dict[str, float]]
 
 
+class OwnMemory(Callback):
+    """A process is given tensors as memory that it shares with the others: all would train the same parameters."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        for tensor in (*pl_module.parameters(), *pl_module.buffers()):
+            tensor.data = tensor.data.clone()
+
+
 def fit_twin(make: Callable[..., TextTo3D], change: Callable[[TextTo3D], None], path: Path, processes: int) -> Fitted:
     """The same system each time."""
     system, folder = make(), path / str(processes)
     change(system)
     folder.mkdir()
     start = flat(system)
-    strategy = "ddp_fork_find_unused_parameters_true" if processes > 1 else "auto"
+    strategy = DDPStrategy(find_unused_parameters=True, start_method="forkserver") if processes > 1 else "auto"
     trainer = Trainer(
         default_root_dir=folder, max_steps=6, max_epochs=-1, accelerator="cpu", devices=processes, strategy=strategy,
-        callbacks=[Progress()], logger=False, enable_progress_bar=False, enable_checkpointing=False,
+        callbacks=[OwnMemory(), Progress()], logger=False, enable_progress_bar=False, enable_checkpointing=False,
         enable_model_summary=False, use_distributed_sampler=False,
     )  # fmt: skip
     trainer.fit(system)
