@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.errors import UserError
+from systems.command.composing import Composer
 from systems.command.ending import WRONG_INPUT, complain
 from systems.command.jobs import Job
 
@@ -39,11 +40,12 @@ class Chosen(Launcher):
 
     def _jobs(self, job_overrides: Sequence[Sequence[str]], first: int) -> Iterator[Job]:
         """Each composed when it is asked for, and left out if there is nothing left to do."""
+        loader = self.context.config_loader
+        composer = Composer(lambda told: loader.load_sweep_config(self.config, list(told)))
         for number, overrides in enumerate(job_overrides, first):
             configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
             log.info(f"\t#{number} : {' '.join(filter_overrides(overrides))}")
-            config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
-            job = Job(config, number, self.function, self.context)
+            job = Job(composer(overrides), number, self.function, self.context)
             if job.finished:
                 print(f"Skipped: {job.finished}", flush=True)
             else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import cast
 
 from hydra import compose
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
@@ -55,8 +57,15 @@ def blaming_paths() -> Iterator[None]:
         raise UserError(f"{str(error.filename)[:200]}: {error.strerror}; say another path") from None
 
 
+def by_hydra(overrides: Sequence[str]) -> DictConfig:
+    """With Hydra's own part."""
+    return compose("config", list(overrides), return_hydra_config=True)
+
+
 @blaming_paths()
-def compose_checked(overrides: list[Override]) -> DictConfig:
+def compose_checked(
+    overrides: list[Override], composer: Callable[[Sequence[str]], DictConfig] = by_hydra
+) -> DictConfig:
     """Composes; if that fails, names the group option or the key that does not exist, with the nearest that does."""
     choices = [override for override in overrides if _options(override)]
     for choice in choices:
@@ -64,7 +73,7 @@ def compose_checked(overrides: list[Override]) -> DictConfig:
             hint = nearest(str(choice.value()), _options(choice))
             raise UserError(f"{choice.input_line}: there is no such option{hint}")
     try:
-        config = _compose(overrides)
+        config = _compose(overrides, composer)
         take_over(config, [key_of(override) for override in overrides])
         return config
     except (HydraException, OmegaConfBaseException) as error:
@@ -82,11 +91,16 @@ def compose_checked(overrides: list[Override]) -> DictConfig:
 
 def _options(override: Override) -> list[str]:
     """What a config group offers; nothing for what is no group."""
-    return GlobalHydra.instance().config_loader().get_group_options(override.key_or_group)
+    return _options_of(GlobalHydra.instance().config_loader(), override.key_or_group)
 
 
-def _compose(overrides: list[Override]) -> DictConfig:
-    config = compose("config", [override.input_line for override in overrides], return_hydra_config=True)
+@functools.lru_cache(256)
+def _options_of(loader: ConfigLoader, group: str) -> list[str]:
+    return loader.get_group_options(group)
+
+
+def _compose(overrides: list[Override], composer: Callable[[Sequence[str]], DictConfig] = by_hydra) -> DictConfig:
+    config = composer([override.input_line or "" for override in overrides])
     HydraConfig.instance().set_config(config)
     with open_dict(config):
         del config["hydra"]

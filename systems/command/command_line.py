@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 from data.errors import UserError
 from guidance.prior_folder import MissingPriorError
 from systems.command.asked_runs import AskedRun, asked_runs
-from systems.command.check import check_config, check_folder, check_start, compose_checked
+from systems.command.check import by_hydra, check_config, check_folder, check_start, compose_checked
+from systems.command.composing import Composer
 from systems.command.overrides import parse, quoted
 from systems.command.processes import is_first
 from systems.command.prompt_file import name_prompts
@@ -38,8 +39,9 @@ def check_command_line(argv: list[str], conf: Path) -> list[Asked]:
         overrides = [parse(text) for text in arguments.overrides]
         prompts: list[str] = []
         sweep: list[Asked] = []
+        composer = Composer(by_hydra)
         for job in _jobs(overrides, arguments.multirun):
-            config = compose_checked(job)
+            config = compose_checked(job, composer)
             if shows:
                 continue
             check_config(config, job)
