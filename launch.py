@@ -27,15 +27,18 @@ from systems.command.ending import (
     complain,
     ending,
     is_finished,
+    say,
     told,
     user_error,
 )
 from systems.command.processes import is_first, is_shared, local_rank, prepare, starts_others
 from systems.command.run_folder import Interrupted, RunFolder
+from systems.command.signals import listening
 from systems.command.starting import take_over
 from systems.command.sweep import tell, write_sweeps
 
 CONF = Path(__file__).resolve().parent / "conf"
+INTERRUPTED = "Interrupted."
 log = logging.getLogger("systems")
 codes: list[int] = []  # one per job of this command: Hydra keeps to itself what a job returns
 
@@ -44,11 +47,12 @@ codes: list[int] = []  # one per job of this command: Hydra keeps to itself what
 def launch(config: DictConfig) -> int:
     """One run. Its failure does not keep the other jobs of a sweep from running; the user's wish to stop does."""
     try:
-        codes.append(outcome(config))
+        with listening():
+            codes.append(outcome(config))
     except (Interrupted, KeyboardInterrupt) as stop:
         if not is_first(config):
             sys.exit(DONE)  # so that the first, which tells, is not killed for it
-        print(stop if isinstance(stop, Interrupted) else "Interrupted.", flush=True)
+        say(stop if isinstance(stop, Interrupted) else INTERRUPTED)
         sys.exit(STOPPED)
     stopwatch.restart()
     return codes[-1]
@@ -62,7 +66,7 @@ def outcome(config: DictConfig) -> int:
         raise
     except Exception as error:
         if is_finished(error) and HydraConfig.get().mode == RunMode.MULTIRUN:
-            print(f"Skipped: {user_error(error)}", flush=True)
+            say(f"Skipped: {user_error(error)}")
             return DONE
         end = ending(error, instantiate(config.folder).path if user_error(error) is None else Path())
         if end.is_bug:
@@ -86,7 +90,7 @@ def run(config: DictConfig) -> None:
         checkpoint = folder.open(config, said)
         with told(folder):
             _run_job(config, folder, checkpoint)
-    print(folder.path, flush=True)
+    say(folder.path)
 
 
 def _run_job(config: DictConfig, folder: RunFolder, checkpoint: Path | None) -> None:
@@ -112,6 +116,15 @@ def _silence_lightning() -> None:
 
 
 def main() -> int:
+    try:
+        with listening():
+            return _main()
+    except KeyboardInterrupt:
+        say(INTERRUPTED)
+        return STOPPED
+
+
+def _main() -> int:
     try:
         sys.argv[1:] = tidy(sys.argv[1:])
         sweep = check_command_line(sys.argv[1:], CONF)

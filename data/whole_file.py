@@ -20,9 +20,9 @@ def whole(path: Path) -> Iterator[Path]:
     draft = path.with_name(f"{DRAFT}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield draft
-        _flush(draft)
+        flush(draft)
         os.replace(draft, path)
-        _flush(path.parent)
+        flush(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -42,7 +42,7 @@ def clear_drafts(folder: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Out of the operating system's memory, so that a machine that loses its power does not lose the file; a folder
     where one can."""
     try:

@@ -6,8 +6,8 @@ import logging
 import math
 import os
 import signal
-import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -16,15 +16,15 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from data.errors import FailedError
 from data.ranges import PositiveFloat
-from data.whole_file import whole
-from systems.command import status
+from data.whole_file import flush, whole
+from systems.command import signals, status
 from systems.command.processes import slurm_job
 from systems.command.run_folder import Requeued, interrupted, previous_of
 from systems.dataloader import ends_step
 
 log = logging.getLogger(__name__)
-STOP = (signal.SIGINT, signal.SIGTERM)
-REQUEUE = (signal.SIGUSR1, signal.SIGUSR2)  # of a time limit or a preemption
+STOP = (signal.SIGINT, *signals.STOP)
+REQUEUE = signals.GIVE_WAY
 SIGNALS = STOP + REQUEUE
 
 
@@ -45,13 +45,16 @@ class Checkpoint(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self.folder = Path(trainer.default_root_dir)
         self.before = {number: signal.getsignal(number) for number in SIGNALS}
+        self.last_save = time.monotonic()
         self._listen()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listens again: Lightning has put handlers before ours, which wait for other processes in midst of a step, or
         requeue by a way of their own."""
-        self.last_save = time.monotonic()
         self._listen()
+        if trainer.received_sigterm:  # in the moment before, by Lightning, which would end without saving
+            trainer._signal_connector.received_sigterm = False
+            self._stop(signal.SIGTERM, None)
         if trainer.is_global_zero:
             status.start_at(self.folder, trainer.global_step, trainer.max_steps)
 
@@ -79,13 +82,14 @@ class Checkpoint(Callback):
 
     def _save(self, trainer: Trainer) -> None:
         """All processes of a run come here."""
-        _check_finite(trainer, self.folder)
+        check_finite(trainer, trainer.lightning_module)
         final = self.folder / "checkpoints" / "last.ckpt"
         if not trainer.is_global_zero:
             trainer.save_checkpoint(final)  # takes part; the first process alone writes
         else:
             with whole(final) as draft:
                 trainer.save_checkpoint(draft)
+                flush(draft)  # only then may the one before the last go
                 _keep(final)
             status.saved(self.folder, trainer.global_step)
         self.last_save, self.saved = time.monotonic(), trainer.global_step
@@ -100,29 +104,30 @@ class Checkpoint(Callback):
 
     def _requeue(self, number: int) -> None:
         """By who has started this process, whose handler ends it; else by SLURM. Comes back where nobody can."""
-        starter = self.before.get(number)
-        if callable(starter):
+        if starter := self._starter(number):
             try:
                 starter(number, None)
-            except Exception as error:  # it has counted
-                raise FailedError(
-                    f"saved, but not started again ({error}): the time limit came more often than launcher.requeues"
-                    " allows. Say more of them, or a higher launcher.minutes; the same command goes on from here."
-                ) from error
-        elif job := slurm_job():
-            try:
-                subprocess.run(["scontrol", "requeue", job], check=True, timeout=60)
-            except (OSError, subprocess.SubprocessError) as error:
-                log.warning("SLURM does not start job %s again (%s)", job, error)
+            except Exception as error:
+                raise FailedError(f"saved, but not started again: {_why_not(error)}") from error
+        elif slurm_job():
+            if reason := signals.requeue():
+                log.warning("SLURM does not start job %s again (%s)", slurm_job(), reason)
             else:
                 raise Requeued("SLURM starts this job again.")
 
+    def _starter(self, number: int) -> Callable[[int, FrameType | None], object] | None:
+        """What who has started this process wants done; None if nobody has."""
+        handler = self.before.get(number)
+        return handler if callable(handler) and handler is not signals.give_way else None
+
     def _listen(self) -> None:
+        """To all but what `nohup` has told this process not to hear."""
         for number in SIGNALS:
-            signal.signal(number, self._stop)
+            if number in (signal.SIGINT, signal.SIGTERM) or self.before[number] is not signal.SIG_IGN:
+                signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGTERM and callable(self.before.get(signal.SIGUSR2)) and not self.between_steps:
+        if number == signal.SIGTERM and self._starter(signal.SIGUSR2) and not self.between_steps:
             self.last_save = -math.inf  # SLURM takes the machine, and starts the job again by itself
             return
         if number in REQUEUE and self.between_steps:
@@ -144,12 +149,25 @@ def _keep(last: Path) -> None:
             os.replace(last, previous)
 
 
-def _check_finite(trainer: Trainer, folder: Path) -> None:
-    """What has come to no numbers is no state to go on from; the last checkpoint is kept."""
-    for name, value in trainer.lightning_module.named_parameters():
+def check_finite(trainer: Trainer, system: LightningModule) -> None:
+    """FailedError for what has come to no numbers, which is no state to go on from; the last checkpoint is kept."""
+    for name, value in system.named_parameters():
         if not torch.isfinite(value.detach()).all():
+            folder = Path(trainer.default_root_dir, "checkpoints")
+            kept = f", and the checkpoint before is kept in {folder}" if any(folder.glob("*.ckpt")) else ""
             raise FailedError(
-                f"{name} is not finite after step {trainer.global_step}: it was not saved, and the checkpoint before is"
-                f" kept in {folder}. Say lower system.learning_rates or guidance.scale, trainer.precision=32-true, or"
-                " another seed, with resume=never."
+                f"{name} is not finite after step {trainer.global_step}: it was not saved{kept}. Say lower"
+                " system.learning_rates or guidance.scale, trainer.precision=32-true, or another seed, with"
+                " resume=never."
             )
+
+
+def _why_not(error: Exception) -> str:
+    """Of submitit, which counts."""
+    again = "the same command goes on from here"
+    if type(error).__name__ == "UncompletedJobError":
+        return (
+            f"the time limit came more often than launcher.requeues allows. Say more of them, or a higher"
+            f" launcher.minutes; {again}."
+        )
+    return f"SLURM does not start this job again ({' '.join(str(error).split())}); {again}."

@@ -13,8 +13,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from data import torch_file
 from data.errors import FailedError, UserError
 from guidance.precision import choose_device
-from systems.checkpoint import SIGNALS
-from systems.command.run_folder import Interrupted, RunFolder
+from systems.checkpoint import SIGNALS, check_finite
+from systems.command.faults import fault
+from systems.command.run_folder import Interrupted, RunFolder, interrupted
 from systems.likeness import Likeness
 from systems.processes import environment
 from systems.start import Start
@@ -52,21 +53,26 @@ class Fit:
         trainer = self.trainer(default_root_dir=folder.path, accelerator=self.device.type, plugins=environment())
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         try:
-            self._fit(trainer, checkpoint)
+            self._fit(trainer, folder, checkpoint)
         finally:  # here and not in the callback: Lightning puts handlers back itself, after its callbacks
             for number, handler in handlers.items():
                 if handler is not None:  # else it is none of Python's
                     signal.signal(number, handler)
 
-    def _fit(self, trainer: Trainer, checkpoint: Path | None) -> None:
+    def _fit(self, trainer: Trainer, folder: RunFolder, checkpoint: Path | None) -> None:
         begun = _Begun()
         trainer.callbacks.insert(0, begun)  # type: ignore[attr-defined]
         try:
             trainer.fit(self.system, ckpt_path=checkpoint, weights_only=True)
-        except (UserError, FailedError, Interrupted):
+        except SystemExit as end:
+            if isinstance(end.__context__, KeyboardInterrupt):  # which Lightning turns into this
+                raise interrupted(folder.path, "Interrupted at once.") from end.__context__
+            raise
+        except (UserError, Interrupted):
             raise
         except Exception as error:
-            if checkpoint is None or begun.yes:
+            check_finite(trainer, self.system)  # the reason for much else
+            if checkpoint is None or begun.yes or isinstance(error, FailedError) or fault(error, folder.path):
                 raise
             log.debug("The state of %s cannot be restored:", checkpoint, exc_info=error)
             reason = " ".join(str(error).split())[:300]
@@ -92,4 +98,8 @@ class _Begun(Callback):
     yes = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.yes = True
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Also of a training that was complete, which does not start."""
         self.yes = True

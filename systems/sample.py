@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -136,7 +135,6 @@ class Sample:
         batches = [plan[i : i + self.batch] for i in range(0, len(plan), self.batch)]
         missing = [batch for batch in batches if not all(_drawn(folder, views) for views in batch)]
         to_draw = sum(map(len, missing))
-        handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
         started = last_line = time.monotonic()
         try:
             with countdown() as bar:
@@ -151,8 +149,6 @@ class Sample:
         except KeyboardInterrupt:
             kept = sum(_drawn(folder, views) for views in plan)
             raise interrupted(folder, f"Interrupted; {kept} of {len(plan)} samples are kept.") from None
-        finally:
-            signal.signal(signal.SIGTERM, handler)
         return (time.monotonic() - started) / to_draw if to_draw else None
 
     def _write(self, folder: Path, batch: Sequence[Views]) -> None:

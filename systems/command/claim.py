@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -14,7 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data.errors import UserError
-from systems.command.processes import slurm_job
+from systems.command.alone import alone
+from systems.command.ending import WENT_WRONG, complain
+from systems.command.processes import slurm_job, slurm_restarts
 
 BEAT = 5.0  # seconds
 DEAD_AFTER = 60.0  # without a beat, of a process on another machine
@@ -22,10 +23,11 @@ DEAD_AFTER = 60.0  # without a beat, of a process on another machine
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a folder. began: of the process, in the kernel's ticks, since process numbers are used again; job,
-    restarts: of SLURM, which starts a job anew only where it has ended."""
+    """Who holds a folder. space: where its number means that process; began: of the process, in the kernel's ticks,
+    since process numbers are used again; job, restarts: of SLURM, which starts a job anew only where it has ended."""
 
     host: str
+    space: str
     pid: int
     began: int
     job: str
@@ -36,25 +38,35 @@ class Holder:
 def claimed(folder: Path) -> Iterator[None]:
     """UserError if a living process has the folder already."""
     own, lock = _myself(), _lock(folder)
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(lock) as file:
-        if (other := _holder(file)) and other != own and _lives(other, lock, own):
-            raise UserError(
-                f"{folder} is in use by process {other.pid} on {other.host}{_of(other.job)}: wait until it ends, stop"
-                " it, or say name=another for a folder of this run's own"
-            )
-        _write(file, own)
+    try:
+        _take(folder, lock, own)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or lock} cannot be written ({error.strerror}): make {lock.parent} writable, or say"
+            " output=FOLDER for another place"
+        ) from None
     over = threading.Event()
-    beat = threading.Thread(target=_beat, args=(lock, over), daemon=True)
+    beat = threading.Thread(target=_beat, args=(folder, lock, own, over), daemon=True)
     beat.start()
     try:
         yield
     finally:
         over.set()
         beat.join()
-        with suppress(OSError), _alone(lock) as file:
+        with suppress(OSError), alone(lock) as file:
             if _holder(file) == own:
                 lock.unlink()
+
+
+def _take(folder: Path, lock: Path, own: Holder) -> None:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with alone(lock) as file:
+        if (other := _holder(file)) and other != own and _lives(other, lock, own):
+            raise UserError(
+                f"{folder} is in use by process {other.pid} on {other.host}{_of(other.job)}: wait until it ends, stop"
+                " it, or say name=another for a folder of this run's own"
+            )
+        _write(file, own)
 
 
 def is_held(folder: Path) -> bool:
@@ -73,26 +85,6 @@ def _lock(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.lock")
 
 
-@contextmanager
-def _alone(lock: Path):
-    """The file, while no other process judges or takes it, on file systems that know such a thing."""
-    while True:
-        with lock.open("a+") as file:
-            with suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if not _is_still(file.fileno(), lock):  # its holder has let go of it meanwhile
-                continue
-            yield file
-            return
-
-
-def _is_still(descriptor: int, lock: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), lock.stat())
-    except FileNotFoundError:
-        return False
-
-
 def _holder(file) -> Holder | None:
     file.seek(0)
     try:
@@ -108,14 +100,21 @@ def _write(file, holder: Holder) -> None:
 
 
 def _myself() -> Holder:
-    restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
-    return Holder(socket.gethostname(), os.getpid(), _began(os.getpid()) or 0, slurm_job(), restarts)
+    pid = os.getpid()
+    return Holder(socket.gethostname(), _space(), pid, _began(pid) or 0, slurm_job(), slurm_restarts())
+
+
+def _space() -> str:
+    """Containers and copies of a machine may have the same name, and number their processes alike."""
+    with suppress(OSError):
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    return ""
 
 
 def _lives(holder: Holder, lock: Path, judge: Holder | None) -> bool:
     if judge and holder.job and holder.job == judge.job and holder.restarts < judge.restarts:
         return False
-    if holder.host == socket.gethostname():
+    if (holder.host, holder.space) == (socket.gethostname(), _space()):
         return _began(holder.pid) == holder.began
     return _now(lock) - lock.stat().st_mtime < DEAD_AFTER
 
@@ -151,10 +150,19 @@ def _now(beside: Path) -> float:
             probe.unlink()
 
 
-def _beat(lock: Path, over: threading.Event) -> None:
+def _beat(folder: Path, lock: Path, own: Holder, over: threading.Event) -> None:
     while not over.wait(BEAT):
-        with suppress(OSError):  # a folder that vanished is told by who writes to it
+        with suppress(OSError), lock.open() as file:  # a folder that vanished is told by who writes to it
+            other = _holder(file)
+            if other not in (own, None):
+                _give_up(folder, other)
             os.utime(lock)
+
+
+def _give_up(folder: Path, other: Holder) -> None:
+    """This process stood still for so long that it was taken for dead. It must not write there any more."""
+    complain(f"{folder} was taken over by process {other.pid} on {other.host}{_of(other.job)}: this one ends, unsaved")
+    os._exit(WENT_WRONG)
 
 
 def _of(job: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,8 +11,9 @@ from pathlib import Path
 
 from data.errors import FailedError, UserError
 from systems.command import status
-from systems.command.faults import fault
+from systems.command.faults import causes, fault
 from systems.command.run_folder import FinishedError, Interrupted, Requeued, RunFolder
+from systems.command.signals import GivenWay
 from systems.command.status import FAILED, FINISHED, INTERRUPTED, REQUEUED
 
 DONE, WENT_WRONG, WRONG_INPUT, STOPPED = 0, 1, 2, 130
@@ -30,7 +32,8 @@ class Ending:
 def ending(error: BaseException | None, folder: Path) -> Ending:
     if error is None:
         return Ending(FINISHED, DONE)
-    if isinstance(error, Requeued | SystemExit):  # the latter by who has started this process, and will again
+    # SystemExit by who has started this process, and will again
+    if isinstance(error, Requeued | SystemExit) or any(isinstance(one, GivenWay) for one in causes(error)):
         return Ending(REQUEUED, STOPPED, "Saved, to be started again.")
     if isinstance(error, Interrupted | KeyboardInterrupt):
         return Ending(INTERRUPTED, STOPPED, str(error).splitlines()[0] if str(error) else "Interrupted.")
@@ -69,6 +72,14 @@ def told(folder: RunFolder) -> Iterator[None]:
             if folder.path.is_dir():
                 status.end(folder.path, end.state, end.code, end.reason)
             folder.settle()
+
+
+def say(words: object) -> None:
+    """Who reads along may have left: `launch.py ... | head`."""
+    try:
+        print(words, flush=True)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # else Python complains when it ends
 
 
 def complain(reason: object) -> None:

@@ -9,21 +9,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SMALLER = "a smaller data.size, system.batch_size or renderer.n_samples, or quality=draft"
-MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory|bad_alloc", re.I)
+MEMORY = re.compile(
+    r"out of memory|not enough memory|can't allocate memory|cannot allocate memory|bad_alloc|ALLOC_FAILED", re.I
+)
+# As the operating system says it, whoever tells; and torch's archives, which do not say why
+WRITING = re.compile(r"No space left on device|inline_container\.cc.* unexpected pos", re.S)
 LITTLE = 2**20  # bytes: a disk with less is full, whatever its error says
 
 
 def fault(error: BaseException, folder: Path) -> str | None:
     """None for what is a mistake in the program. folder: of the run, whose last checkpoint stands."""
     again = "the same command goes on from the last checkpoint"
-    for one in _causes(error):
+    for one in causes(error):
         if isinstance(one, MemoryError) or (isinstance(one, RuntimeError) and MEMORY.search(str(one))):
             where = "the GPU" if "CUDA" in str(one) else "this machine"
             return f"out of memory: {where} has too little for this run; say {SMALLER}. What was saved is kept."
+        if WRITING.search(str(one)):
+            return f"{folder} cannot be written: the disk is full ({_line(one)}). Free some space; {again}."
         if not isinstance(one, OSError):
             continue
         place = one.filename or folder
-        if one.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or _is_full(folder):
+        if one.errno in (errno.EDQUOT, errno.EFBIG) or _is_full(folder):
             return f"{place} cannot be written: the disk is full ({one.strerror}). Free some space; {again}."
         if one.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and _is_below(place, folder):
             return f"{place} cannot be written ({one.strerror}): make {folder} writable; {again}."
@@ -34,11 +40,15 @@ def fault(error: BaseException, folder: Path) -> str | None:
     return None
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
     """What led to it, the first cause last."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _is_full(folder: Path) -> bool:

@@ -44,6 +44,11 @@ def slurm_job() -> str:
     return "_".join(array) if all(array) else os.environ.get("SLURM_JOB_ID", "")
 
 
+def slurm_restarts() -> int:
+    """How often SLURM has started this job again."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", 0))
+
+
 def local_rank() -> int:
     """Of this process among those of a run on its machine."""
     return int(next((os.environ[name] for name in ("LOCAL_RANK", "SLURM_LOCALID") if name in os.environ), 0))

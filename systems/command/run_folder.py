@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import re
@@ -19,6 +20,7 @@ from data.errors import UserError
 from data.ranges import Seed
 from data.whole_file import clear_drafts, write_text
 from systems.command import status
+from systems.command.processes import slurm_job, slurm_restarts
 from systems.command.stored_config import read_config
 
 # What may differ between a run and its continuation
@@ -95,34 +97,37 @@ class RunFolder:
 
     def plan(self, config: DictConfig) -> Path | None:
         """The checkpoint to continue from, None to start; UserError if either would destroy something."""
-        if self.resume == "never":
+        resume = "auto" if self._is_restarted else self.resume
+        if resume == "never":
             return None
-        if self.resume != "auto":
-            given = self._given_checkpoint()
-            if given.resolve() == self.checkpoint.resolve():
-                self._check_same(config)
-            return given
         if self.metrics.exists():
             raise FinishedError(
                 f"{self.path} holds a finished run: say resume=never to replace it, or name=another to keep both."
             )
-        if not self._holds_something:
-            return None
-        self._check_same(config)
-        return self._newest_whole()
+        if self._holds_something:
+            self._check_same(config)
+        if resume != "auto":
+            return self._given_checkpoint()
+        return self._newest_whole(self.checkpoint) if self._holds_something else None
 
-    def _newest_whole(self) -> Path:
+    @property
+    def _is_restarted(self) -> bool:
+        """By SLURM, which says what it said the first time, after this job has begun to make the run."""
+        if not slurm_restarts() or not self._holds_something:
+            return False
+        begun = status.read_status(self.path)
+        return begun is not None and begun.job == slurm_job()
+
+    def _newest_whole(self, last: Path) -> Path:
         """The last checkpoint; where it is damaged or was being replaced, the one before."""
-        last = _damage(self.checkpoint)
-        if not last:
-            return self.checkpoint
-        before = _damage(self.previous)
-        if before:
-            raise UserError(
-                f"checkpoint {self.checkpoint} {last}, {self.previous.name} {before}: resume=never starts afresh."
-            )
-        self.warning = f"{self.checkpoint} {last}: going on from {self.previous.name}, the one before."
-        return self.previous
+        damage = _damage(last)
+        if not damage:
+            return last
+        previous = previous_of(last)
+        if before := _damage(previous):
+            raise UserError(f"checkpoint {last} {damage}, {previous.name} {before}: resume=never starts afresh.")
+        self.warning = f"{last} {damage}: going on from {previous.name}, the one before."
+        return previous
 
     def _check_same(self, config: DictConfig) -> None:
         try:
@@ -140,6 +145,8 @@ class RunFolder:
     def _given_checkpoint(self) -> Path:
         path = Path(self.resume)
         file = path / self.state if path.is_dir() else path
+        if path.is_dir() and previous_of(file).is_file():
+            return self._newest_whole(file)
         if not file.is_file():
             raise UserError(
                 f"resume={self.resume} is not a checkpoint: say auto, never, or the path of a {self.checkpoint.name}."
@@ -170,6 +177,8 @@ class RunFolder:
             self.path.rename(self.aside)
         elif checkpoint is None and self.path.exists():
             shutil.rmtree(self.path)
+        elif checkpoint == self.previous:  # the only one that is whole: the next must not take its place
+            self.checkpoint.unlink(missing_ok=True)
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         clear_drafts(self.path)
         write_text(self.config, OmegaConf.to_yaml(config, resolve=True))
@@ -238,7 +247,9 @@ def _damage(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except Exception as error:  # whatever noise does to zipfile
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE):
+            raise UserError(f"checkpoint {path} cannot be read ({error.strerror}): look after the disk.") from None
         damaged = "its table of contents"
     return f"is damaged ({damaged})" if damaged else ""
 

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from data.errors import UserError
 from data.reading import read_json
 from data.whole_file import write_text
+from systems.command.alone import alone
 from systems.command.claim import is_held
 from systems.command.jobs import name_of, sweep_folder
 from systems.command.run_folder import RunFolder
@@ -63,10 +64,22 @@ def _text(override: Override) -> str:
 def write_sweeps(runs: Sequence[Asked]) -> None:
     """What earlier sweeps have asked for stays, unless this one says it anew."""
     for sweep in dict.fromkeys(one.sweep for one in runs):
-        file = sweep / FILE
-        known = {run.folder: run for run in (read_sweep(sweep) if file.exists() else [])}
-        known |= {one.run.folder: one.run for one in runs if one.sweep == sweep}
-        write_text(file, json.dumps({"runs": [asdict(run) for run in known.values()]}, indent=2) + "\n")
+        lock = sweep / f".{FILE}.lock"  # since several sweeps may be asked for at once
+        try:
+            sweep.mkdir(parents=True, exist_ok=True)
+            with alone(lock):
+                _add(sweep / FILE, [one.run for one in runs if one.sweep == sweep])
+                lock.unlink()
+        except OSError as error:
+            raise UserError(
+                f"{sweep / FILE} cannot be written ({error.strerror}): say output=FOLDER for another place"
+            ) from None
+
+
+def _add(file: Path, runs: Sequence[SweptRun]) -> None:
+    known = {run.folder: run for run in (read_sweep(file.parent) if file.exists() else [])}
+    known |= {run.folder: run for run in runs}
+    write_text(file, json.dumps({"runs": [asdict(run) for run in known.values()]}, indent=2) + "\n")
 
 
 def read_sweep(folder: Path) -> list[SweptRun]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -34,7 +33,6 @@ class Batch:
 def make_missing(batches: Sequence[Batch], folder: RunFolder) -> None:
     """A batch that fails is told, and does not keep the others from running. Who stops this stops the run in progress,
     too, which is saved."""
-    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     left = lambda: sum(batch.waiting() for batch in batches)
     total, started = left(), time.monotonic()
     told = started
@@ -56,8 +54,6 @@ def make_missing(batches: Sequence[Batch], folder: RunFolder) -> None:
                     _run(batch, tell)
     except KeyboardInterrupt:
         raise interrupted(folder.path, f"Interrupted; {total - left()} of {total} missing runs were made.") from None
-    finally:
-        signal.signal(signal.SIGTERM, handler)
 
 
 def _run(batch: Batch, tell: Callable[[], None]) -> None:

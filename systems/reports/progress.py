@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from torch import Tensor
 
 from data.ranges import PositiveFloat, PositiveInt
-from data.whole_file import whole
+from data.whole_file import flush, whole
 from systems.command import stopwatch
 from systems.dataloader import ends_step
 
@@ -28,7 +28,7 @@ class MetricsTable:
     def __init__(self, path: Path, before: int) -> None:
         """Keeps the rows of steps < `before`, which a resumed run will not repeat."""
         self.path = path
-        rows = list(csv.DictReader(path.open())) if path.exists() else []
+        rows = _whole_rows(path) if path.exists() else []
         self.rows: list[dict[str, str]] = [row for row in rows if int(row["step"]) < before]
         self.columns = list(self.rows[0]) if self.rows else []
         self._rewrite()
@@ -43,12 +43,22 @@ class MetricsTable:
             self.file.close()
             self._rewrite()
 
+    def flush(self) -> None:
+        """To the disk, before a checkpoint says that these steps are done."""
+        flush(self.path)
+
     def _rewrite(self) -> None:
         with whole(self.path) as draft, draft.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(self.rows)
         self.file = self.path.open("a", newline="")
+
+
+def _whole_rows(path: Path) -> list[dict[str, str]]:
+    """Without what a machine that lost its power has left of the last ones."""
+    lines = [line for line in path.read_text(errors="replace").split("\n")[:-1] if "\0" not in line]
+    return [row for row in csv.DictReader(lines) if None not in row.values() and row.get("step", "").isdecimal()]
 
 
 def countdown() -> Bar:
@@ -85,6 +95,9 @@ class Progress(Callback):
         return self.seconds_before + stopwatch.seconds()
 
     def state_dict(self) -> dict[str, float]:
+        """Of a checkpoint, which must not be on the disk before the rows of its steps."""
+        if hasattr(self, "table"):
+            self.table.flush()
         return {"seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:

@@ -124,7 +124,8 @@ class Report(Callback):
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it elsewhere
         progress = next(callback for callback in callbacks if isinstance(callback, Progress))
         with (Path(trainer.default_root_dir) / "metrics.csv").open() as table:
-            *_, last = csv.DictReader(table)  # also there when this process only writes the report
+            rows = list(csv.DictReader(table))  # also there when this process only writes the report
+        last = rows[-1] if rows else {}
         losses = {name: float(value) for name, value in last.items() if value and name not in ("step", "seconds")}
         took = provenance(trainer.strategy.root_device) | {"seconds": round(progress.seconds, 1)}
         return {"steps": trainer.global_step, "processes": trainer.world_size, **took, **losses}

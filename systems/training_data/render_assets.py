@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -99,7 +98,6 @@ class RenderAssets:
         todo = [shard for shard in shards if not shard.path.exists()]
         kept, count = len(self.assets), sum(len(shard.assets) for shard in todo)
         kept -= count
-        handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
         started = last_line = time.monotonic()
         try:
             with countdown() as bar:
@@ -115,8 +113,6 @@ class RenderAssets:
         except KeyboardInterrupt:
             finished = sum(shard.path.exists() for shard in shards)
             raise interrupted(folder, f"Interrupted; {finished} of {len(shards)} shards are kept.") from None
-        finally:
-            signal.signal(signal.SIGTERM, handler)
         return count / (time.monotonic() - started) if count else None
 
 

@@ -25,7 +25,8 @@ def leave_lock(folder: Path, **facts: object) -> Path:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     lock = folder.with_name(f".{folder.name}.lock")
-    holder = {"host": socket.gethostname(), "pid": ended.pid, "began": 1, "job": "", "restarts": 0}
+    place = {"host": socket.gethostname(), "space": claim._space()}
+    holder = place | {"pid": ended.pid, "began": 1, "job": "", "restarts": 0}
     lock.write_text(json.dumps(holder | facts))
     return lock
 
@@ -38,10 +39,11 @@ def elsewhere(folder: Path, seconds: float, **facts: object) -> Path:
 
 
 def hold(folder: Path) -> subprocess.Popen[str]:
-    program = "import sys, pathlib; from systems.command.claim import claimed\n"
-    program += "with claimed(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    program = "import sys, pathlib; from systems.command import claim; from systems.command.claim import claimed\n"
+    program += "claim.BEAT = 0.05\nwith claimed(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", program, str(folder)]
-    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    holder = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     assert holder.stdout and holder.stdout.readline() == "held\n"
     return holder
 
@@ -115,4 +117,29 @@ def test_lock_that_says_nothing_holds_nothing(folder: Path) -> None:
     folder.with_name(".a-dog-0.lock").write_text("{")
     assert not is_held(folder)
     with claimed(folder):
+        pass
+
+
+@pytest.mark.parametrize(("seconds", "held"), [(5, True), (70, False)])
+def test_container_of_the_same_name_is_another_machine(folder: Path, seconds: float, held: bool) -> None:
+    """Its processes have numbers of their own."""
+    lock = leave_lock(folder, space="another")
+    os.utime(lock, (time.time() - seconds,) * 2)
+    assert is_held(folder) is held
+
+
+def test_who_stood_still_until_another_took_the_folder_writes_no_more(folder: Path) -> None:
+    first = hold(folder)
+    lock = leave_lock(folder, pid=123456)
+    assert first.wait(timeout=20) == 1 and first.stderr
+    assert "was taken over by process 123456" in first.stderr.read()
+    assert json.loads(lock.read_text())["pid"] == 123456
+
+
+def test_folder_that_cannot_be_locked_is_told(folder: Path) -> None:
+    folder.with_name(".a-dog-0.lock").mkdir()
+    with (
+        pytest.raises(UserError, match=r"a-dog-0.lock cannot be written \(Is a directory\): make .* writable"),
+        claimed(folder),
+    ):
         pass

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from data.errors import FailedError, UserError
 from systems.command.run_folder import Interrupted, RunFolder
+from systems.command.signals import listening
 from systems.evaluation import sweep
 from systems.evaluation.evaluate import Evaluate, share
 from systems.evaluation.score_table import ScoreTable
@@ -147,7 +148,8 @@ def test_who_stops_it_stops_the_run_in_progress_too(job: Job, tmp_path: Path, mo
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *args, **how: started.append(popen(*args, **how)) or started[-1])
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    with pytest.raises(Interrupted, match=r"0 of 4 missing runs were made. Continue with:\npython launch.py exp"):
+    told = r"0 of 4 missing runs were made. Continue with:\npython launch.py exp"
+    with listening(), pytest.raises(Interrupted, match=told):
         evaluate.run(folder, None)
     assert started[0].poll() is not None
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from data.errors import UserError
-from systems.command.run_folder import RunFolder
+from data.errors import FailedError, UserError
+from systems.command.run_folder import Interrupted, RunFolder
 from systems.fit import Fit
 from systems.text_to_3d import TextTo3D
 
@@ -81,3 +81,41 @@ def test_what_cannot_be_restored_is_told(
 def test_a_bug_after_that_is_no_fault_of_the_checkpoint(make_system: Callable[..., TextTo3D], state: Path) -> None:
     with pytest.raises(RuntimeError, match="a bug"):
         going_on(make_system(), state, Stumble())()
+
+
+class Full(Callback):
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_nor_is_what_fails_after_a_training_that_was_complete(
+    make_system: Callable[..., TextTo3D], state: Path
+) -> None:
+    trainer = partial(Trainer, max_steps=2, max_epochs=-1, logger=False, callbacks=[Full()], enable_progress_bar=False)
+    with pytest.raises(OSError, match="No space"):
+        Fit(make_system(), trainer, "cpu").run(RunFolder(str(state.parent), "run", "a dog", 0), state)
+
+
+class Stop(Callback):
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_before_the_first_step_is_no_failure(make_system: Callable[..., TextTo3D], state: Path) -> None:
+    folder = RunFolder(str(state.parent), "run", "a dog", 0)
+    folder.path.mkdir(parents=True)
+    folder.command.write_text("python launch.py prompt=red")
+    trainer = partial(Trainer, max_steps=2, max_epochs=-1, logger=False, callbacks=[Stop()], enable_progress_bar=False)
+    with pytest.raises(Interrupted, match="Interrupted at once"):
+        Fit(make_system(), trainer, "cpu").run(folder, None)
+
+
+class Break(Callback):
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
+        torch.nn.init.constant_(next(pl_module.parameters()), float("nan"))
+        raise FailedError("no vertex is inside the object")
+
+
+def test_where_weights_are_not_finite_that_is_the_reason(make_system: Callable[..., TextTo3D], state: Path) -> None:
+    with pytest.raises(FailedError, match=r"is not finite after step 3: it was not saved\. Say lower"):
+        going_on(make_system(), state, Break())()

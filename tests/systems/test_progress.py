@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from systems.dataloader import steps_loader
-from systems.reports.progress import Progress
+from systems.reports.progress import MetricsTable, Progress
 
 
 class TwoKinds(pl.LightningModule):
@@ -58,3 +58,13 @@ def test_a_row_has_the_losses_of_its_step_alone_and_what_callbacks_said_since_th
             for row in csv.DictReader(table)
         ]
     assert rows == [{"step": 0, "a": 0}, {"step": 3, "b": 3, "seldom": 1}, {"step": 7, "b": 7}]
+
+
+@pytest.mark.parametrize("torn", ["\0\0\0\0", "2,0.3", "2,0.30,0.12", "2,0.30,0.1\n\0\0\n", "\udcff\n", ""])
+def test_what_lost_power_has_left_of_the_last_rows_is_dropped(torn: str, tmp_path: Path) -> None:
+    file = tmp_path / "metrics.csv"
+    file.write_bytes(b"step,seconds,loss\r\n0,0.10,0.5\r\n1,0.20,0.25\r\n" + torn.encode(errors="surrogateescape"))
+    table = MetricsTable(file, 9)
+    table.append({"step": "9", "seconds": "1.00", "loss": "0.1"})
+    table.file.close()
+    assert [row["step"] for row in csv.DictReader(file.open())] == ["0", "1", *["2"] * torn.count("0.1\n"), "9"]

@@ -7,7 +7,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from data.errors import UserError
-from systems.command.run_folder import RunFolder, slug
+from systems.command.run_folder import FinishedError, RunFolder, slug
 
 CONFIG = OmegaConf.create({"prompt": "a dog", "seed": 0, "resume": "auto", "steps": 6})
 
@@ -176,3 +176,43 @@ def test_unwritable_output_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"):
         folder(tmp_path / "file").check_writable()
+
+
+@pytest.mark.parametrize("resume", ["never", "elsewhere"])
+def test_job_that_slurm_starts_again_goes_on_whatever_it_was_told_at_first(
+    resume: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "15")
+    run = unfinished(tmp_path)
+    again = folder(tmp_path, str(run.checkpoint) if resume == "elsewhere" else resume)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert again.plan(CONFIG) == again.checkpoint
+    monkeypatch.setenv("SLURM_JOB_ID", "16")  # who has made this run
+    assert folder(tmp_path, "never").plan(CONFIG) is None
+
+
+def test_checkpoint_from_elsewhere_does_not_overwrite_what_is_there(tmp_path: Path) -> None:
+    other = unfinished(tmp_path / "other")
+    run = unfinished(tmp_path)
+    with pytest.raises(UserError, match=r"another configuration \(steps was 6, is 9\)"):
+        folder(tmp_path, str(other.checkpoint)).plan(OmegaConf.merge(CONFIG, {"steps": 9}))
+    run.metrics.write_text("{}")
+    with pytest.raises(FinishedError, match="holds a finished run"):
+        folder(tmp_path, str(other.path)).plan(CONFIG)
+
+
+def test_the_only_checkpoint_that_is_whole_is_not_replaced_by_a_damaged_one(tmp_path: Path) -> None:
+    run = unfinished(tmp_path)
+    run.checkpoint.rename(run.previous)
+    run.checkpoint.write_bytes(b"half")
+    again = folder(tmp_path)
+    assert again.open(CONFIG, []) == run.previous
+    assert run.previous.exists() and not run.checkpoint.exists()
+    assert "last.ckpt is damaged" in run.log.read_text()
+
+
+def test_given_run_folder_stands_for_its_previous_checkpoint_too(tmp_path: Path) -> None:
+    other = unfinished(tmp_path / "other")
+    other.checkpoint.rename(other.previous)
+    other.checkpoint.write_bytes(b"half")
+    assert folder(tmp_path, str(other.path)).plan(CONFIG) == other.previous
