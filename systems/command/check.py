@@ -152,11 +152,15 @@ def check_config(config: DictConfig, overrides: Sequence[Override] = (), prompts
 
 
 @blaming_paths()
-def check_folder(config: DictConfig, skip_finished: bool = False, writes: bool = True) -> None:
-    """Whether the run may start or go on in its folder, and write there."""
+def check_folder(config: DictConfig, skip_finished: bool = False) -> None:
+    """Whether the run may start or go on in its folder."""
     with suppress(*[FinishedError] * skip_finished):
         check_start(config)
-    if writes and is_first(config):
+
+
+@blaming_paths()
+def check_writable(config: DictConfig) -> None:
+    if is_first(config):
         instantiate(config.folder).check_writable()
 
 

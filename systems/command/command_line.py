@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.errors import UserError
 from guidance.prior_folder import MissingPriorError
 from systems.command.asked_runs import AskedRun, asked_runs
-from systems.command.check import by_hydra, check_config, check_folder, check_start, compose_checked
+from systems.command.check import by_hydra, check_config, check_folder, check_start, check_writable, compose_checked
 from systems.command.composing import Composer
 from systems.command.overrides import parse, quoted
 from systems.command.processes import is_first
@@ -23,6 +25,8 @@ from systems.command.prompt_list import check_apart
 from systems.command.sweep import Asked, asked
 from systems.command.told import check_told
 
+QUOTED = re.compile(r"'(?:\\.|[^'])*'|\"(?:\\.|[^\"])*\"")
+CUT = re.compile(r"(?<!\0), |, (?!\0)")  # beside words without quotes
 SHOWS = {"-c", "--cfg", "-i", "--info", "-h", "--help", "--hydra-help", "-r", "--run", "-sc", "--shell-completion"}
 
 
@@ -40,17 +44,21 @@ def check_command_line(argv: list[str], conf: Path) -> list[Asked]:
         prompts: list[str] = []
         sweep: list[Asked] = []
         composer = Composer(by_hydra)
+        places: list[DictConfig] = []
         for job in _jobs(overrides, arguments.multirun):
             config = compose_checked(job, composer)
             if shows:
                 continue
             check_config(config, job)
             only_shown = arguments.multirun and _check_launcher(config, overrides)
-            check_folder(config, skip_finished=arguments.multirun, writes=not only_shown)
+            check_folder(config, skip_finished=arguments.multirun)
+            places += [] if only_shown else [config]
             _check_asked(config.job)
             prompts += [] if config.prompt is None else [config.prompt]
             sweep += [asked(config, job)] if arguments.multirun and not only_shown and is_first(config) else []
         check_apart(prompts)
+        for config in places:  # nothing is made for a command that is refused
+            check_writable(config)
     return sweep
 
 
@@ -129,7 +137,26 @@ def _jobs(overrides: list[Override], multirun: bool) -> list[list[Override]]:
         raise UserError(f"{sweeps[0].input_line}: several values need --multirun; one value with a comma needs quotes.")
     jobs: list[list[Override]] = [[]]
     for override in overrides:
-        values = list(override.sweep_string_iterator()) if override.is_sweep_override() else []
+        values = _values(override) if override.is_sweep_override() else []
         options = [parse(f"{override.get_key_element()}={value}") for value in values] or [override]
         jobs = [[*job, option] for job in jobs for option in options]
     return jobs
+
+
+def _values(override: Override) -> list[str]:
+    """Of a sweep over one key: UserError if there is none, or one twice, or a sentence may have been cut."""
+    told = override.input_line
+    try:
+        values = list(override.sweep_string_iterator())
+    except HydraException:
+        raise UserError(f"{told}: say its values, with commas between them, or range(0,4)") from None
+    if not values:
+        raise UserError(f"{told}: that is no value at all; say one or more")
+    if twice := next((value for value in values if values.count(value) > 1), None):
+        raise UserError(f"{told}: {twice} stands there twice; once is enough")
+    if override.key_or_group == "prompt" and CUT.search(QUOTED.sub("\0", told or "")):
+        raise UserError(
+            f"{told}: does a comma belong to a sentence, or stand between two? Say \"prompt='a red dog, in a hat','a"
+            " duck'\", or no space after it"
+        )
+    return values

@@ -67,13 +67,17 @@ def prepare(config: DictConfig) -> None:
 
 def check_tasks(config: DictConfig) -> None:
     """Whether srun has started what Lightning expects; of a run in one process it may have started any number."""
-    by_srun = "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
-    if not is_shared(config) or not by_srun or "RANK" in os.environ:
+    in_job = "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
+    if not is_shared(config) or not in_job or "RANK" in os.environ:
         return
     devices, nodes = _told(config, "devices"), _told(config, "num_nodes")
     told = [os.environ.get(name) for name in ("SLURM_NTASKS_PER_NODE", "SLURM_NTASKS")]
-    if told != [str(devices), str(processes(config))]:
-        raise UserError(
-            f"trainer.devices={devices} trainer.num_nodes={nodes}: start them with srun --nodes={nodes}"
-            f" --ntasks-per-node={devices}; this is a job of {told[1]} tasks, {told[0] or 'any number'} a node"
-        )
+    this = f"this is a job of {told[1]} tasks, {told[0] or 'any number'} a node"
+    if told == [str(devices), str(processes(config))]:
+        if "SLURM_STEP_ID" in os.environ:
+            return
+        this = "this is the script of a job, one process"  # which Lightning would let wait for the others
+    raise UserError(
+        f"trainer.devices={devices} trainer.num_nodes={nodes}: start them with srun --nodes={nodes}"
+        f" --ntasks-per-node={devices}; {this}"
+    )

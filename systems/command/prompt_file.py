@@ -30,7 +30,7 @@ def name_prompts(overrides: list[str], sweep: bool) -> list[str]:
     path = given["prompt_file"].split("=", 1)[1].strip("\"'")
     prompts = read_prompts(path)
     chosen = _chosen(given.get("prompt_index"), len(prompts), path, sweep)
-    said = "prompt=" + ",".join(quoted(prompts[index]) for index in chosen)
+    said = "prompt=" + ",".join(dict.fromkeys(quoted(prompts[index]) for index in chosen))
     rest = [text for text in overrides if text.split("=", 1)[0] not in ("prompt_file", "prompt_index")]
     return [said, *rest]
 

@@ -11,7 +11,7 @@ import shutil
 import sys
 import uuid
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -40,6 +40,7 @@ FREE_TO_CHANGE |= {"job.reference", "job.features", "job.clip"}  # look at pictu
 # The first two only watch; any number of workers, or of processes that share a batch, does the same
 FREE_ANYWHERE = {"callbacks", "logger", "workers", "devices", "num_nodes", "strategy", "use_distributed_sampler"}
 LONGEST = 80  # letters of a name
+OR_ELSE = "resume=never to replace it, or name=another to keep both"
 log = logging.getLogger("systems")
 
 
@@ -101,11 +102,10 @@ class RunFolder:
         if resume == "never":
             return None
         if self.metrics.exists():
-            raise FinishedError(
-                f"{self.path} holds a finished run: say resume=never to replace it, or name=another to keep both."
-            )
+            self._check_same(config, "a finished run")
+            raise FinishedError(f"{self.path} holds a finished run: say {OR_ELSE}.")
         if self._holds_something:
-            self._check_same(config)
+            self._check_same(config, "an unfinished run")
         if resume != "auto":
             return self._given_checkpoint()
         return self._newest_whole(self.checkpoint) if self._holds_something else None
@@ -129,17 +129,19 @@ class RunFolder:
         self.warning = f"{last} {damage}: going on from {previous.name}, the one before."
         return previous
 
-    def _check_same(self, config: DictConfig) -> None:
+    def _check_same(self, config: DictConfig, what: str) -> None:
+        """A finished run may be older than a key, or have lost its configuration."""
+        is_finished = self.metrics.exists()
         try:
-            saved = read_config(self.config) if self.config.exists() else OmegaConf.create()
+            saved = _leaves(read_config(self.config)) if self.config.exists() else {}
         except (ValueError, OSError) as error:
+            raise UserError(f"{self.config}, of {what}, {error}: say {OR_ELSE}.") from None
+        own = _leaves(config)
+        known = saved.keys() & own.keys() if is_finished else saved.keys() | own.keys()
+        if difference := _first_difference(saved, own, known):
+            again = "" if is_finished else "the same again to continue it, "
             raise UserError(
-                f"{self.config}, of an unfinished run, {error}: say resume=never, or name=another to keep both."
-            ) from None
-        if difference := _first_difference(_leaves(saved), _leaves(config)):
-            raise UserError(
-                f"{self.path} holds an unfinished run with another configuration ({difference}): say the same again to"
-                " continue it, resume=never to replace it, or name=another to keep both."
+                f"{self.path} holds {what} with another configuration ({difference}): say {again}{OR_ELSE}."
             )
 
     def _given_checkpoint(self) -> Path:
@@ -272,8 +274,8 @@ def _leaves(config: DictConfig) -> dict[str, str]:
     return leaves
 
 
-def _first_difference(old: dict[str, str], new: dict[str, str]) -> str | None:
-    for key in sorted(old.keys() | new.keys()):
+def _first_difference(old: dict[str, str], new: dict[str, str], keys: Iterable[str]) -> str | None:
+    for key in sorted(keys):
         if old.get(key) != new.get(key):
             return f"{key} was {old.get(key, 'absent')}, is {new.get(key, 'absent')}"
     return None

@@ -21,7 +21,7 @@ from tests.conftest import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1", "SLURM_JOB_ID": "1234"}
-FIRST = {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
+FIRST = {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_STEP_ID": "0"}
 STEP = """
 import sys
 import torch
@@ -93,6 +93,13 @@ def test_tasks_that_are_not_the_processes_are_refused(run: Run, srun: pytest.Mon
     srun.delenv("SLURM_NTASKS_PER_NODE")
     assert "2 tasks, any number a node" in run.error("prompt=a red dog", "trainer.devices=2")
     run.accepts("prompt=a red dog")  # one process: the tasks are runs of their own
+
+
+def test_script_of_a_job_that_forgets_srun_is_told(run: Run, srun: pytest.MonkeyPatch) -> None:
+    """Else its one process would wait for the others for ever."""
+    srun.delenv("SLURM_STEP_ID")
+    said = run.error("prompt=a red dog", "trainer.devices=2")
+    assert "start them with srun --nodes=1 --ntasks-per-node=2; this is the script of a job, one process" in said
 
 
 def test_two_tasks_of_srun_take_one_step(srun: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,20 @@ def test_finished_run_is_not_overwritten(tmp_path: Path) -> None:
         folder(tmp_path).plan(CONFIG)
 
 
+def test_finished_run_of_another_configuration_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    """But one that is older than a key, or has lost its configuration, is finished."""
+    run = unfinished(tmp_path)
+    run.metrics.touch()
+    with pytest.raises(UserError, match=r"finished run with another configuration \(steps was 6, is 9\)") as told:
+        folder(tmp_path).plan(OmegaConf.merge(CONFIG, {"steps": 9}))
+    assert not isinstance(told.value, FinishedError) and "continue" not in str(told.value)
+    with pytest.raises(FinishedError):
+        folder(tmp_path).plan(OmegaConf.merge(CONFIG, {"new": 1}))
+    run.config.unlink()
+    with pytest.raises(FinishedError):
+        folder(tmp_path).plan(CONFIG)
+
+
 def test_never_replaces_all_that_was_there(tmp_path: Path) -> None:
     run = unfinished(tmp_path)
     run.metrics.touch()
