@@ -10,6 +10,7 @@ from pathlib import Path
 
 SMALLER = "a smaller data.size, system.batch_size or renderer.n_samples, or quality=draft"
 MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory|bad_alloc", re.I)
+FULL = re.compile(r"no space left on device|disk quota exceeded", re.I)  # safetensors has an error of its own
 LITTLE = 2**20  # bytes: a disk with less is full, whatever its error says
 
 
@@ -20,6 +21,8 @@ def fault(error: BaseException, folder: Path) -> str | None:
         if isinstance(one, MemoryError) or (isinstance(one, RuntimeError) and MEMORY.search(str(one))):
             where = "the GPU" if "CUDA" in str(one) else "this machine"
             return f"out of memory: {where} has too little for this run; say {SMALLER}. What was saved is kept."
+        if not isinstance(one, OSError) and FULL.search(str(one)):
+            return f"the weights cannot be written: the disk is full ({one}). Free some space; {again}."
         if not isinstance(one, OSError):
             continue
         place = one.filename or folder
