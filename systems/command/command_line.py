@@ -22,6 +22,7 @@ from systems.command.prompt_file import name_prompts
 from systems.command.prompt_list import check_apart
 from systems.command.sweep import Asked, asked
 from systems.command.told import check_told
+from systems.command.weights_folder import check_weights_apart, written
 
 SHOWS = {"-c", "--cfg", "-i", "--info", "-h", "--help", "--hydra-help", "-r", "--run", "-sc", "--shell-completion"}
 
@@ -38,6 +39,7 @@ def check_command_line(argv: list[str], conf: Path) -> list[Asked]:
     with initialize_config_dir(str(conf), version_base="1.3"):
         overrides = [parse(text) for text in arguments.overrides]
         prompts: list[str] = []
+        weights: list[tuple[Path, Path]] = []
         sweep: list[Asked] = []
         composer = Composer(by_hydra)
         for job in _jobs(overrides, arguments.multirun):
@@ -49,8 +51,10 @@ def check_command_line(argv: list[str], conf: Path) -> list[Asked]:
             check_folder(config, skip_finished=arguments.multirun, writes=not only_shown)
             _check_asked(config.job)
             prompts += [] if config.prompt is None else [config.prompt]
+            weights += written(config)
             sweep += [asked(config, job)] if arguments.multirun and not only_shown and is_first(config) else []
         check_apart(prompts)
+        check_weights_apart(weights)
     return sweep
 
 
