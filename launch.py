@@ -36,6 +36,7 @@ from systems.command.run_folder import Interrupted, RunFolder
 from systems.command.signals import listening
 from systems.command.starting import take_over
 from systems.command.sweep import tell, write_sweeps
+from systems.command.weights_folder import claimed_weights
 
 CONF = Path(__file__).resolve().parent / "conf"
 INTERRUPTED = "Interrupted."
@@ -85,7 +86,7 @@ def run(config: DictConfig) -> None:
     folder: RunFolder = instantiate(config.folder)
     if not is_first(config):
         return _run_job(config, folder, folder.plan(config))
-    with claimed(folder.path):
+    with claimed(folder.path), claimed_weights(config):
         said = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))  # with its ${links}
         checkpoint = folder.open(config, said)
         with told(folder):

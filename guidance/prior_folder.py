@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import UserError
+from data.whole_file import restored
 from guidance.weights.file_format import file_format
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -28,7 +29,7 @@ class HubId:
 
 def find_prior(path: str) -> Path | HubId:
     """On disk relative to where the user stands or, for the embedded priors, to the repository; else on the hub."""
-    candidates = [Path(path).expanduser(), REPOSITORY / path]
+    candidates = [restored(candidate) for candidate in (Path(path).expanduser(), REPOSITORY / path)]
     found = next((c for c in candidates if c.exists()), None)
     if found is None and HUB_ID.fullmatch(path) and not any(c.parent.is_dir() for c in candidates):
         return HubId(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from data.reading import read_json
+from data.whole_file import restored
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PREPROCESSOR = "preprocessor_config.json"
@@ -20,7 +21,7 @@ NEEDED = {  # what a folder holds, and by which files it shows
 def find_clip(path: str, key: str = "metric.clip.path") -> Path:
     """The folder, relative to where one stands or to this repository, if it looks like a CLIP; UserError names what is
     missing. key: under which the user named it."""
-    candidates = [Path(path).expanduser(), REPOSITORY / path]
+    candidates = [restored(candidate) for candidate in (Path(path).expanduser(), REPOSITORY / path)]
     folder = next((c for c in candidates if c.is_dir()), None)
     if folder is None:
         raise UserError(f"{key}={path}: there is no such folder; say {key}=assets/mini_clip, or your own CLIP")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import os
-import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from data.errors import UserError
-from data.whole_file import whole
+from data.reading import read_json
+from data.whole_file import whole, whole_folder, write_text
 from guidance.prior_folder import find_prior
 from guidance.weights.conversion import read_original, write_folder, write_original
 from guidance.weights.original_file import OriginalCheckpoint
+from systems.command.claim import claimed
 from systems.command.run_folder import RunFolder
 from systems.reports.provenance import provenance, write_whole
 
@@ -46,12 +48,13 @@ class ConvertPrior:
         self.dtype = getattr(torch, dtype) if dtype else None
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
-        out = _free(self.out or folder.path / "prior")
+        out = self.out or folder.path / "prior"
         original = OriginalCheckpoint(self.file)
-        draft = out.with_name(out.name + ".draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        write_folder(original, draft, self.prediction_type, self.dtype)
-        os.replace(draft, out)
+        with claimed(out, "job.out=another"):
+            if not _has_written(out, checkpoint):
+                with whole_folder(_free(out)) as draft:
+                    write_folder(original, draft, self.prediction_type, self.dtype)
+                    _note(draft, folder.checkpoint)
         log.info("written: %s", out)
         parts = {"unet": original.unet.tensors, "vae": original.vae.tensors, "text_encoder": original.text.tensors}
         sizes = {name: _size(tensors) for name, tensors in {**parts, "rest": original.rest}.items()}
@@ -77,10 +80,13 @@ class RestoreOriginal:
             raise UserError(f"job.out={out}: the name of the file must end in {', '.join(SUFFIXES)}")
 
     def run(self, folder: RunFolder, checkpoint: Path | None) -> None:
-        out = _free(self.out or folder.path / "original.pt")
+        out = self.out or folder.path / "original.pt"
         original = read_original(self.folder, self.rest)
-        with whole(out) as draft:
-            write_original(draft, original)
+        with claimed(out, "job.out=another"):
+            if not _has_written(out, checkpoint):
+                with whole(_free(out)) as draft:
+                    write_original(draft, original)
+                    _note(draft, folder.checkpoint)
         log.info("written: %s", out)
         size = _size(original.tensors)
         write_whole(folder.metrics, {"out": str(out), "checkpoint": size, **provenance(torch.device("cpu"))})
@@ -96,8 +102,25 @@ def _local(path: str) -> Path:
 def _free(out: Path) -> Path:
     if out.exists():
         raise UserError(f"job.out={out} exists; name another, or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
     return out
+
+
+def _note(draft: Path, file: Path) -> None:
+    """What is written, as it will be known under its name to come: a run may be killed before it can tell."""
+    write_text(file, json.dumps(_mark(draft)) + "\n")
+
+
+def _has_written(out: Path, note: Path | None) -> bool:
+    """Whether what stands there is, untouched, what this run has noted."""
+    with suppress(ValueError):  # of a file that a user has named, and that is no note
+        return note is not None and out.exists() and read_json(note) == _mark(out)
+    return False
+
+
+def _mark(path: Path) -> dict[str, int]:
+    """Which a new name does not change."""
+    facts = path.stat()
+    return {"inode": facts.st_ino, "changed": facts.st_mtime_ns}
 
 
 def _size(tensors: Mapping[str, Tensor]) -> dict[str, int]:

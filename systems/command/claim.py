@@ -35,11 +35,11 @@ class Holder:
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """UserError if a living process has the folder already."""
+def claimed(folder: Path, instead: str = "name=another") -> Iterator[None]:
+    """UserError if a living process has the folder already. instead: what to say for one of the run's own."""
     own, lock = _myself(), _lock(folder)
     try:
-        _take(folder, lock, own)
+        _take(folder, lock, own, instead)
     except OSError as error:
         raise UserError(
             f"{error.filename or lock} cannot be written ({error.strerror}): make {lock.parent} writable, or say"
@@ -58,13 +58,13 @@ def claimed(folder: Path) -> Iterator[None]:
                 lock.unlink()
 
 
-def _take(folder: Path, lock: Path, own: Holder) -> None:
+def _take(folder: Path, lock: Path, own: Holder, instead: str) -> None:
     lock.parent.mkdir(parents=True, exist_ok=True)
     with alone(lock) as file:
         if (other := _holder(file)) and other != own and _lives(other, lock, own):
             raise UserError(
                 f"{folder} is in use by process {other.pid} on {other.host}{_of(other.job)}: wait until it ends, stop"
-                " it, or say name=another for a folder of this run's own"
+                f" it, or say {instead} for a folder of this run's own"
             )
         _write(file, own)
 

@@ -24,6 +24,7 @@ from systems.command.prompt_file import name_prompts
 from systems.command.prompt_list import check_apart
 from systems.command.sweep import Asked, asked
 from systems.command.told import check_told
+from systems.command.weights_folder import check_weights_apart, written
 
 QUOTED = re.compile(r"'(?:\\.|[^'])*'|\"(?:\\.|[^\"])*\"")
 CUT = re.compile(r"(?<!\0), |, (?!\0)")  # beside words without quotes
@@ -42,6 +43,7 @@ def check_command_line(argv: list[str], conf: Path) -> list[Asked]:
     with initialize_config_dir(str(conf), version_base="1.3"):
         overrides = [parse(text) for text in arguments.overrides]
         prompts: list[str] = []
+        weights: list[tuple[Path, Path]] = []
         sweep: list[Asked] = []
         composer = Composer(by_hydra)
         places: list[DictConfig] = []
@@ -55,8 +57,10 @@ def check_command_line(argv: list[str], conf: Path) -> list[Asked]:
             places += [] if only_shown else [config]
             _check_asked(config.job)
             prompts += [] if config.prompt is None else [config.prompt]
+            weights += written(config)
             sweep += [asked(config, job)] if arguments.multirun and not only_shown and is_first(config) else []
         check_apart(prompts)
+        check_weights_apart(weights)
         for config in places:  # nothing is made for a command that is refused
             check_writable(config)
     return sweep

@@ -13,7 +13,7 @@ MEMORY = re.compile(
     r"out of memory|not enough memory|can't allocate memory|cannot allocate memory|bad_alloc|ALLOC_FAILED", re.I
 )
 # As the operating system says it, whoever tells; and torch's archives, which do not say why
-WRITING = re.compile(r"No space left on device|inline_container\.cc.* unexpected pos", re.S)
+WRITING = re.compile(r"no space left on device|disk quota exceeded|inline_container\.cc.* unexpected pos", re.S | re.I)
 LITTLE = 2**20  # bytes: a disk with less is full, whatever its error says
 
 
@@ -24,13 +24,12 @@ def fault(error: BaseException, folder: Path) -> str | None:
         if isinstance(one, MemoryError) or (isinstance(one, RuntimeError) and MEMORY.search(str(one))):
             where = "the GPU" if "CUDA" in str(one) else "this machine"
             return f"out of memory: {where} has too little for this run; say {SMALLER}. What was saved is kept."
-        if WRITING.search(str(one)):
-            return f"{folder} cannot be written: the disk is full ({_line(one)}). Free some space; {again}."
+        place = (one.filename if isinstance(one, OSError) else "a file") or folder
+        if _says_full(one, folder):
+            reason = one.strerror if isinstance(one, OSError) else " ".join(str(one).split())[:200]
+            return f"{place} cannot be written: the disk is full ({reason}). Free some space; {again}."
         if not isinstance(one, OSError):
             continue
-        place = one.filename or folder
-        if one.errno in (errno.EDQUOT, errno.EFBIG) or _is_full(folder):
-            return f"{place} cannot be written: the disk is full ({one.strerror}). Free some space; {again}."
         if one.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and _is_below(place, folder):
             return f"{place} cannot be written ({one.strerror}): make {folder} writable; {again}."
         if one.errno in (errno.ENOENT, errno.ESTALE) and not folder.is_dir():
@@ -47,8 +46,9 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+def _says_full(error: BaseException, folder: Path) -> bool:
+    by_number = isinstance(error, OSError) and (error.errno in (errno.EDQUOT, errno.EFBIG) or _is_full(folder))
+    return by_number or bool(WRITING.search(str(error)))
 
 
 def _is_full(folder: Path) -> bool:

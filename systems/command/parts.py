@@ -15,6 +15,8 @@ from systems.command.processes import check_tasks, processes
 from systems.command.starting import FIELD, KEY
 from systems.command.subject import check_subject
 from systems.command.swept_runs import SWEEP, swept_runs
+from systems.command.weights_folder import KEY as KEY_OF_WEIGHTS
+from systems.command.weights_folder import check_replaceable
 
 WEIGHTS = {"metrics.consistency.Lpips", "metrics.features.Inception"}  # what reads a file of weights
 MESHES = {"models.dmtet.LockedMesh", "models.shapes.MeshShape"}  # what reads the file at its `path`
@@ -36,6 +38,8 @@ def check_parts(config: DictConfig, used: Set[str]) -> None:
     _check_metrics(config, used)
     _check_sharing(config, used)
     check_subject(config)
+    if KEY_OF_WEIGHTS in used:
+        check_replaceable(config)
     if SWEEP in used:
         swept_runs(str(config[SWEEP]))
 

@@ -228,6 +228,16 @@ def _downwards(variant: str) -> str:
     return "/".join("up" if part == ".." else part for part in variant.split("/"))
 
 
+def _variant_path(variant: str | None) -> str:
+    """In names of conf/: what sets a run of a sweep apart, as a folder. Experiments have names that do, by which one
+    finds what another has trained."""
+    apart = re.sub(r"(^|,)experiment=\w+", "", variant or "").lstrip(",")
+    return f"/{_downwards(apart)}" if apart else ""
+
+
+OmegaConf.register_new_resolver("variant_path", _variant_path, replace=True)
+
+
 def interrupted(folder: Path, message: str) -> Interrupted:
     """Tells how to go on: the same command, without its wish for a fresh start."""
     command = re.sub(r" (resume=\S+|'resume=[^']+')", "", (folder / "command.txt").read_text().strip())

@@ -75,8 +75,8 @@ def _pictures(toy: Toy, size: int) -> tuple[Float[Tensor, "b h w 3"], Int[Tensor
 
 
 class ClipReport(Callback):
-    """Every so many steps saves the averaged weights, reads them back and measures them; at the end of a run, too, and
-    then writes metrics.json. blur: of the second measurement, pixels."""
+    """Every so many steps saves the averaged weights, reads them back and measures them; at the end, too, and then
+    writes metrics.json. blur: of the second measurement, pixels."""
 
     def __init__(
         self, every: PositiveInt = 500, blur: NonNegativeFloat = 1.5, captions: Sequence[str] = HELD_OUT
@@ -88,22 +88,26 @@ class ClipReport(Callback):
     ) -> None:
         if trainer.global_step % self.every:
             return
-        sharp, blurry = self._measure(pl_module)
+        assert isinstance(pl_module, TrainClip)
+        pl_module.save()
+        sharp, blurry = self._measure(pl_module, pl_module.device)
         for name, quality in (("sharp", sharp), ("blurred", blurry)):
             pl_module.log_dict({f"{name}/retrieval": quality.retrieval, f"{name}/views": quality.views})
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        sharp, blurry = self._measure(pl_module)
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """After the weights are saved; metrics.json says that the run is finished."""
+        device = trainer.strategy.root_device
+        sharp, blurry = self._measure(pl_module, device)
         metrics = {
             "steps": trainer.global_step,
             "sharp": vars(sharp),
             "blurred": {"deviation": self.blur, **vars(blurry)},
-            **provenance(pl_module.device),
+            **provenance(device),
         }
         write_whole(Path(trainer.default_root_dir) / "metrics.json", metrics)
 
-    def _measure(self, pl_module: LightningModule) -> tuple[Quality, Quality]:
+    def _measure(self, pl_module: LightningModule, device: torch.device) -> tuple[Quality, Quality]:
+        """Of the weights that were saved last."""
         assert isinstance(pl_module, TrainClip)
-        pl_module.save()
-        clip = Clip(str(pl_module.out), str(pl_module.device))
+        clip = Clip(str(pl_module.out), str(device))
         return measure(clip, self.captions), measure(clip, self.captions, self.blur)

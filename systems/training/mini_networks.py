@@ -12,6 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedModel
 from data.errors import UserError
 from data.toybox.captions import VOCABULARY, known_words
 from data.toybox.grammar import KINDS
+from data.whole_file import restored
 from guidance.camera_unet import CameraUNet
 from guidance.multiview import inflate
 from guidance.tokenizer import BOS, EOS, PAD, UNKNOWN, WordTokenizer
@@ -113,7 +114,7 @@ def load_autoencoder(path: str) -> AutoencoderKL:
 
 def _trained(path: str, part: str, experiment: str, file: str = "config.json") -> Path:
     """The folder of the part, which has such a file."""
-    folder = Path(path, part)
+    folder = restored(restored(Path(path)) / part)
     if not (folder / file).is_file():
         raise UserError(
             f"{folder} holds no {file}: run python launch.py experiment={experiment} first, with this seed, or say the"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from diffusers import DDIMScheduler, ModelMixin
 from torch import nn
 from transformers import PreTrainedModel
 
+from data.whole_file import whole_folder
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.learner import Learner
 from guidance.prior_folder import HubId, find_prior
@@ -23,16 +23,13 @@ from guidance.weights.prior_weights import PredictionType
 
 def write_prior(prior: DiffusionPrior, learner: Learner, folder: Path, dtype: torch.dtype) -> None:
     """The learner's networks, and beside them what they have not changed of `prior`. Whole or not at all."""
-    draft = folder.with_name(f"{folder.name}.draft")
-    for old in (draft, folder):
-        shutil.rmtree(old, ignore_errors=True)
-    _write_rest(prior, draft, dtype)
-    unet, text_encoder = learner.merged()
-    _save(unet, draft / "unet", dtype)
-    _save(text_encoder, draft / "text_encoder", dtype)
-    if isinstance(learner.tokenizer, WordTokenizer):
-        learner.tokenizer.save(draft / "tokenizer")
-    os.replace(draft, folder)
+    with whole_folder(folder) as draft:
+        _write_rest(prior, draft, dtype)
+        unet, text_encoder = learner.merged()
+        _save(unet, draft / "unet", dtype)
+        _save(text_encoder, draft / "text_encoder", dtype)
+        if isinstance(learner.tokenizer, WordTokenizer):
+            learner.tokenizer.save(draft / "tokenizer")
 
 
 def _write_rest(prior: DiffusionPrior, folder: Path, dtype: torch.dtype) -> None:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from data.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from data.views import Views
+from data.whole_file import whole_folder
 from guidance.diffusion import draw_noise
 from metrics.ground_truth import psnr
 from systems.dataloader import steps_loader
@@ -97,7 +98,8 @@ class TrainAutoencoder(pl.LightningModule):
         self.autoencoder.register_to_config(
             latents_mean=latents.mean(dim=(0, 2, 3)).tolist(), latents_std=latents.std(dim=(0, 2, 3)).tolist()
         )
-        save_half(copy.deepcopy(self.autoencoder), self.out / "vae")
+        with whole_folder(self.out / "vae") as draft:
+            save_half(copy.deepcopy(self.autoencoder), draft)
 
 
 def edge_loss(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:

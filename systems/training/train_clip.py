@@ -18,6 +18,7 @@ from transformers import CLIPModel, PreTrainedTokenizerFast
 
 from data.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from data.toy_views import ToyViews
+from data.whole_file import whole_folder
 from metrics.preprocessing import Preprocessing
 from systems.dataloader import steps_loader
 from systems.learning_rate import warmed_up
@@ -117,7 +118,8 @@ class TrainClip(pl.LightningModule):
 
     def save(self) -> None:
         """Writes the averaged weights, float16, as a folder that metrics/clip.py reads."""
-        save_clip(self.average, self.tokenizer, self.out)
+        with whole_folder(self.out) as draft:
+            save_clip(self.average, self.tokenizer, draft)
 
 
 def pair_loss(logits: Float[Tensor, "b m"], true: Bool[Tensor, "b m"]) -> Float[Tensor, ""]:

@@ -22,6 +22,7 @@ from data.errors import UserError
 from data.ranges import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
 from data.toybox.captions import VIEW
 from data.views import Views
+from data.whole_file import whole_folder
 from guidance.autoencoder import Autoencoder
 from guidance.camera_unet import CameraUNet
 from guidance.diffusion import draw_noise
@@ -223,11 +224,12 @@ class TrainPrior(pl.LightningModule):
     def save(self) -> None:
         """Writes the averaged weights as a prior's folder, float16."""
         average = copy.deepcopy(self.average)
-        save_half(average.unet, self.out / "unet")
-        save_half(average.text_encoder, self.out / "text_encoder")
-        save_half(copy.deepcopy(self.autoencoder[0]), self.out / "vae")
-        self.scheduler.save_pretrained(self.out / "scheduler")
-        self.tokenizer.save(self.out / "tokenizer")
+        with whole_folder(self.out) as draft:
+            save_half(average.unet, draft / "unet")
+            save_half(average.text_encoder, draft / "text_encoder")
+            save_half(copy.deepcopy(self.autoencoder[0]), draft / "vae")
+            self.scheduler.save_pretrained(draft / "scheduler")
+            self.tokenizer.save(draft / "tokenizer")
 
 
 def _check_same_views(trained: int, shown: int) -> None:

@@ -94,9 +94,9 @@ def test_what_is_written_is_what_was_learned(prior, pictures, tmp_path):
 def test_a_prior_is_written_again_over_what_an_interruption_left(prior, pictures, tmp_path):
     learning = system(prior, pictures)
     for _ in range(2):
-        (tmp_path / "prior.draft" / "unet").mkdir(parents=True)
+        (tmp_path / ".draft-0123abcd-prior" / "unet").mkdir(parents=True)
         write_prior(prior, learning.learner, tmp_path / "prior", torch.float16)
-    assert not (tmp_path / "prior.draft").exists()
+    assert not list(tmp_path.glob(".*"))
     assert DiffusionPrior(str(tmp_path / "prior"), dtype="float32").n_view == 4
 
 

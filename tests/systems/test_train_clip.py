@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import math
 
@@ -171,6 +172,35 @@ def test_a_finished_run_leaves_a_clip_and_its_figures(views, tmp_path):
     sharp = measure(Clip(str(tmp_path / "clip")), captions)
     assert said["sharp"] == vars(sharp) and said["blurred"]["deviation"] == 1.5 and said["steps"] == 2
     assert set(sharp.by_toy) == set(captions) and sharp.n_candidates == (1 + 8 + 8) + (1 + 9)
+
+
+def test_figures_are_written_after_the_weights(views, tmp_path, monkeypatch):
+    seen, save = [], TrainClip.save
+
+    def noting(system):
+        save(system)
+        seen.append((tmp_path / "metrics.json").exists())
+
+    monkeypatch.setattr(TrainClip, "save", noting)
+    fit(tiny_system(views, tmp_path, max_steps=2), tmp_path, callbacks=[ClipReport(every=2, captions=HELD_OUT[:1])])
+    assert seen == [False, False] and (tmp_path / "metrics.json").exists()
+
+
+def test_a_full_disk_leaves_the_clip_before(views, tmp_path, monkeypatch):
+    before = tiny_system(views, tmp_path)
+    before.save()
+
+    def fails(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    after = tiny_system(views, tmp_path)
+    monkeypatch.setattr(after.tokenizer, "save_pretrained", fails)
+    torch.nn.init.ones_(after.average.visual_projection.weight)
+    with pytest.raises(OSError, match="No space left"):
+        after.save()
+    found = Clip(str(tmp_path / "clip"))._model.visual_projection.weight
+    torch.testing.assert_close(found, before.average.visual_projection.weight.detach(), atol=1e-3, rtol=1e-3)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip"]
 
 
 def test_pictures_are_the_same_from_disk_and_of_other_toys_not_used(views, tmp_path):

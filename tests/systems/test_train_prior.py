@@ -50,6 +50,25 @@ def tiny_system(autoencoder, views, tmp_path, **options):
     )  # fmt: skip
 
 
+def test_interrupted_in_the_middle_the_prior_before_is_still_readable(autoencoder, views, tmp_path, monkeypatch):
+    before, after = (tiny_system(autoencoder, views, tmp_path) for _ in range(2))
+    before.save()
+    torch.nn.init.ones_(after.average.unet.conv_out.bias)
+
+    def interrupts(folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(after.tokenizer, "save", interrupts)
+    with pytest.raises(KeyboardInterrupt):
+        after.save()
+    found = DiffusionPrior(str(tmp_path / "prior"), n_view=1, dtype="float32").unet.conv_out.bias
+    torch.testing.assert_close(found, before.average.unet.conv_out.bias.detach(), atol=1e-3, rtol=1e-3)
+    assert [path.name for path in tmp_path.iterdir()] == ["prior"]
+    monkeypatch.undo()
+    after.save()
+    assert (DiffusionPrior(str(tmp_path / "prior"), n_view=1, dtype="float32").unet.conv_out.bias == 1).all()
+
+
 def fit(system, max_steps=4, ckpt_path=None, callbacks=()):
     trainer = pl.Trainer(
         max_steps=max_steps, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,

@@ -149,6 +149,42 @@ def test_one_command_converts_and_one_restores(original, tmp_path, command):
     assert code == 2 and f"job.out={folder} exists; name another, or remove it" in printed
 
 
+@pytest.mark.parametrize(
+    ("experiment", "name"), [("convert_prior", "folder"), ("restore_original", "back.safetensors")]
+)
+def test_killed_after_it_has_written_the_same_command_goes_on(
+    original, converted, tmp_path, command, monkeypatch, experiment, name
+):
+    source = original("sd15-4view.pt") if experiment == "convert_prior" else converted("sd15-4view.pt")
+    out = tmp_path / name
+    told = [f"experiment={experiment}", f"prior.path={source}", f"job.out={out}", f"output={tmp_path / 'outputs'}"]
+    with monkeypatch.context() as patch:
+        patch.setattr("systems.convert_prior.write_whole", lambda *_: 1 / 0)
+        assert command(*told)[0] == 1 and out.exists()
+    written = out.stat()
+    code, printed = command(*told, "name=again")
+    assert code == 2 and f"job.out={out} exists; name another, or remove it" in printed
+    code, printed = command(*told)
+    assert code == 0 and out.stat() == written, printed
+    assert (Path(printed.strip().splitlines()[-1]) / "metrics.json").exists()
+
+
+def test_what_another_has_put_where_a_killed_run_wrote_is_not_taken_for_its_own(
+    original, tmp_path, command, monkeypatch
+):
+    told = ["experiment=convert_prior", f"prior.path={original('sd15-4view.pt')}", f"job.out={tmp_path / 'folder'}"]
+    told += [f"output={tmp_path / 'outputs'}"]
+    with monkeypatch.context() as patch:
+        patch.setattr("systems.convert_prior.write_whole", lambda *_: 1 / 0)
+        command(*told)
+    shutil.rmtree(tmp_path / "folder")
+    (tmp_path / "folder").mkdir()
+    code, printed = command(*told)
+    assert code == 2 and "exists; name another, or remove it" in printed
+    (tmp_path / "folder").rmdir()
+    assert command(*told)[0] == 0 and (tmp_path / "folder" / "unet").is_dir()
+
+
 def test_converting_can_change_the_number_format(original, tmp_path, command):
     path, runs = f"prior.path={original('sd15-4view.pt')}", f"output={tmp_path}"
     code, printed = command("experiment=convert_prior", path, "job.dtype=bfloat16", runs)
