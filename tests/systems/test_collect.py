@@ -133,7 +133,7 @@ def test_the_tables_are_of_what_is_finished(leave: Leave, sweep: Path, run: Run)
     assert (default["setting"], default["runs"], default["of"], default["loss"]) == ("default", "0", "1", "")
     assert "clip_score" not in sds  # which none has
     *_, running, waiting = table(folder / "runs.csv")
-    said = {"prompt": "a dog", "seed": "3", "variant": "guidance=sds", "state": "running", "step": "26", "loss": "9.0"}
+    said = {"prompt": "a dog", "seed": "3", "setting": "guidance=sds", "state": "running", "step": "26", "loss": "9.0"}
     assert said.items() <= running.items() and waiting["state"] == "waiting" and len(table(folder / "runs.csv")) == 5
     found = json.loads((folder / "metrics.json").read_text())
     assert (
@@ -208,9 +208,9 @@ def test_runs_that_are_older_than_sweep_json_are_found(sweep: Path, run: Run) ->
     (sweep / "no-config-4" / "status.json").write_text("{")
     (sweep / "no-config-4" / "config.yaml").write_text("prompt: [a red\n dog: {")
     found = table(collect(sweep, run) / "runs.csv")
-    assert [(one["variant"], one["prompt"], one["seed"], one["state"]) for one in found] == [
+    assert [(one["setting"], one["prompt"], one["seed"], one["state"]) for one in found] == [
         ("better/still", "1e5", "3", "finished"),
-        ("", "no-config", "0", "killed"),
+        ("default", "no-config", "0", "killed"),
         ("plain", "a red dog", "3", "finished"),
     ]
     assert len(table(collect(sweep.parent, run) / "runs.csv")) == 4  # with the collection of before, and not its own
