@@ -103,6 +103,7 @@ def test_clip_and_janus_are_over_steps(ran: Ran) -> None:
     """metrics.csv has what is judged after a step in the row of the next."""
     for name in ("clip_score", "janus_front_arcs"):
         assert ran.history[3][name] == pytest.approx(ran.rows()[4][name], rel=1e-5)
+        assert ran.history[STEPS - 1][name] == pytest.approx(ran.metrics()[name], rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -12,17 +12,19 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.errors import UserError
+from data.plain_text import one_line
 from data.reading import read_json
 from data.whole_file import write_text
 from systems.command.alone import alone
 from systems.command.claim import is_held
 from systems.command.jobs import name_of, sweep_folder
 from systems.command.run_folder import RunFolder
-from systems.command.status import FINISHED, REQUEUED, RUNNING, read_status
+from systems.command.status import FINISHED, INTERRUPTED, REQUEUED, RUNNING, read_status
 
 FILE = "sweep.json"
 NOT_OF_A_RUN = ("hydra.", "hydra/", "folder.variant=", "launcher=", "launcher.")
 SHOWN = 8  # of the runs that are not finished
+GONE = "its metrics.json is gone: the same sweep again writes it"  # of a run that says that it is finished
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,13 @@ def tell(runs: Sequence[Asked]) -> int:
 def _stand(path: Path) -> tuple[int, str]:
     """Exit code of a run, and if it is not 0, why, in words."""
     status = read_status(path)
+    is_whole = (path / "metrics.json").exists()
     if status is None:
-        return (0, "") if (path / "metrics.json").exists() else (1, "has not run")
+        return (0, "") if is_whole else (1, "has not run")
     if status.state == FINISHED:
-        return 0, ""
+        return (0, "") if is_whole else (1, f"{INTERRUPTED}: {GONE}")
     if status.state == RUNNING:
         return 1, "is still running" if is_held(path) else "was killed"
     if status.state == REQUEUED:
         return 1, "was stopped, and SLURM has not started it again"
-    return status.code or 1, f"{status.state}: {status.reason}".rstrip(": ")
+    return status.code or 1, one_line(f"{status.state}: {status.reason}").rstrip(": ")

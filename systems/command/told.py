@@ -49,7 +49,7 @@ def _difference(folder: RunFolder, overrides: Sequence[str]) -> str | None:
         return f"{folder.command.name} is gone, which says how"
     was = dict(map(_said, _words(folder.command)[2:]))
     asked = dict(map(_said, overrides))
-    keys = {key for key in was.keys() | asked.keys() if not _is_free(key)}
+    keys = {key for key in was.keys() | asked.keys() if not is_free(key)}
     stamp = read_metrics(folder.metrics).get("prior")
     if stamp and (now := _stamp(asked.get(PRIOR) or _configured(folder, PRIOR))):
         if now != stamp:
@@ -91,7 +91,8 @@ def _bare(value: str) -> str:
     return re.sub(r"[\"'\\]", "", re.sub(r"\s*([,:])\s*", r"\1", value))
 
 
-def _is_free(key: str) -> bool:
+def is_free(key: str) -> bool:
+    """Whether it changes nothing about what a run makes."""
     parts = key.split(".")
     return parts[0] in FREE or not FREE_ANYWHERE.isdisjoint(parts)
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.plain_text import CONTROL, one_line
 from systems.command.claim import is_held
 from systems.command.status import FAILED, FILE, FINISHED, INTERRUPTED, RUNNING, Status, read_status
-from systems.command.sweep import SweptRun
+from systems.command.sweep import GONE, SweptRun
 from systems.reports.tables import Values, read_figures
 
 KILLED, WAITING = "killed", "waiting"  # what a run cannot say of itself
 METRICS, ROWS = "metrics.json", "metrics.csv"
+ANEW = "the same sweep again writes it, once it is gone"
 TAIL = 64 * 1024  # bytes of the end of a file that are looked at
 N_LINES, LONGEST = 8, 400  # of a log, and letters of a line
-CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Left:
     figures: Values = field(default_factory=dict)
     final: bool = False
     lines: Sequence[str] = ()
+    status: Status | None = None
 
     @property
     def progress(self) -> str:
@@ -63,16 +64,19 @@ def look_at(run: SweptRun, sweep: Path) -> Left:
         _step(status, state, figures, on_the_way),
         status.steps if status else None,
         status.starts if status else (),
-        "; ".join(filter(None, [reason, damage])),
+        one_line("; ".join(filter(None, [reason, damage]))),
         figures or on_the_way,
         bool(figures),
         _ends_of_logs(folder, sweep, status) if state in (FAILED, KILLED) else (),
+        status,
     )
 
 
 def _state(folder: Path, status: Status | None) -> tuple[str, str]:
     """And why. metrics.json is written last: it says that a run is finished also where nothing else does."""
     finished, held = os.path.exists(folder / METRICS), is_held(folder)
+    if status is not None and status.state == FINISHED and not finished:
+        return INTERRUPTED, GONE
     if status is not None and status.state != RUNNING:
         return status.state, status.reason
     if finished:
@@ -93,20 +97,26 @@ def _final_figures(folder: Path) -> tuple[Values, str]:
     if not os.path.exists(folder / METRICS):
         return {}, ""
     try:
-        return read_figures(folder / METRICS), ""
+        found = read_figures(folder / METRICS)
     except (OSError, ValueError) as error:
-        return {}, f"its {METRICS} cannot be read ({error})"
+        return {}, f"its {METRICS} cannot be read ({error}): {ANEW}"
+    return found, "" if found else f"its {METRICS} says nothing: {ANEW}"
 
 
 def _last_row(file: Path) -> Values:
-    """The last whole row of a file that may be growing, or being written anew, as it is read."""
+    """Of a file that may be growing, or being written anew, as it is read: its last step, and what was last said of
+    each column, since many are not said at every step."""
     *lines, _ = _end_of(file).split("\n")  # the last one has no end yet
     try:
         with file.open(newline="") as rows:
             columns = next(csv.reader(rows), [])
-        whole = (cells for cells in csv.reader(reversed(lines)) if len(cells) == len(columns) and cells != columns)
-        last = zip(columns, next(whole, []), strict=False)
-        return {name: value for name, cell in last if (value := _number(cell)) is not None}
+        said: dict[str, str] = {}
+        for cells in csv.reader(reversed(lines)):
+            if len(cells) == len(columns) and cells != columns:
+                said = {name: cell for name, cell in zip(columns, cells, strict=True) if cell} | said
+            if len(said) == len(columns):
+                break
+        return {name: value for name in columns if (value := _number(said.get(name, ""))) is not None}
     except (OSError, ValueError, csv.Error):
         return {}
 

@@ -73,7 +73,7 @@ class Progress(Callback):
 
     every_seconds: between the lines of a log. shown: the values on the live line.
     row_every: steps between rows of metrics.csv, each of which waits for a GPU to finish its step.
-    send_every: steps between what a logger, such as W&B, gets.
+    send_every: steps between what a logger, such as W&B, gets, beside the last.
     """
 
     def __init__(
@@ -126,18 +126,30 @@ class Progress(Callback):
         self.waiting += self._logged_now(trainer)
         if not trainer.is_global_zero or not ends_step(trainer, batch_idx):
             return
-        if step % self.row_every and step != trainer.max_steps and step != self.first_step:
+        is_last = step == trainer.max_steps
+        has_row = is_last or step % self.row_every == 0 or step == self.first_step
+        is_sent = bool(trainer.loggers) and (is_last or step % self.send_every == 0)
+        if not has_row and not is_sent:
             return
         found = outputs if isinstance(outputs, Mapping) else {}
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         returned = {name: float(value) for name, value in found.items() if name not in values}
         values |= returned
-        row = {"step": str(step - 1), "seconds": f"{self.seconds:.2f}"}
-        logged, self.waiting = dict.fromkeys([*returned, *self.of_step, *self.waiting]), []
-        self.table.append(row | {name: f"{values[name]:.6g}" for name in logged})
-        if step % self.send_every == 0:
+        if is_sent:
+            lightning = (
+                {name: values[name] for name in self.of_step} if is_last else {}
+            )  # it sends at its own multiples
             for logger in trainer.loggers:
-                logger.log_metrics(returned, step - 1)
+                logger.log_metrics(returned | lightning, step - 1)
+        if has_row:
+            logged, self.waiting = dict.fromkeys([*returned, *self.of_step, *self.waiting]), []
+            self._tell(trainer, {name: values[name] for name in logged}, values)
+
+    def _tell(self, trainer: Trainer, row: Mapping[str, float], values: Mapping[str, float]) -> None:
+        """In metrics.csv, on the bar, and now and then in the log."""
+        step = trainer.global_step
+        start = {"step": str(step - 1), "seconds": f"{self.seconds:.2f}"}
+        self.table.append(start | {name: f"{value:.6g}" for name, value in row.items()})
         line = "  ".join(f"{name} {values[name]:.3g}" for name in self.shown if name in values)
         if rate := self._rate(step):
             line += f"  {rate:.1f} it/s"

@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import html
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from data.plain_text import one_line
 from data.reading import read_json
 from data.whole_file import whole, write_text
 from metrics.intervals import EVERYTHING, Interval, mean_interval, wilson
 
 DECIMALS = 4  # at most
 RATES = ("janus", "faceless")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet computes, or worse, begins so
 Values = dict[str, str | int | float]
 
 
@@ -50,8 +53,7 @@ class Table:
 
     def markdown(self) -> str:
         lines = [[self.about, *self.columns], ["---"] * (len(self.columns) + 1), *self.texts()]
-        cell = lambda text: " ".join(text.replace("|", "\\|").split("\n"))
-        return "\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines) + "\n"
+        return "\n".join("| " + " | ".join(map(escaped, line)) + " |" for line in lines) + "\n"
 
     def html(self) -> str:
         cells = lambda tag, texts: "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts)
@@ -62,9 +64,11 @@ class Table:
         """A column each for the figure, for both ends of its interval, and for how many runs it is of, if not all."""
         with whole(path) as draft, draft.open("w", newline="") as file:
             table = csv.writer(file)
-            table.writerow([self.about, *(name + end for name in self.columns for end in ("", "_low", "_high", "_n"))])
+            ends = ("", "_low", "_high", "_n")
+            lines = [[self.about, *(name + end for name in self.columns for end in ends)]]
             for name, row in self.rows.items():
-                table.writerow([name, *(part for column in self.columns for part in _parts(row.get(column, "")))])
+                lines.append([name, *(part for column in self.columns for part in _parts(row.get(column, "")))])
+            table.writerows([_harmless(cell) for cell in line] for line in lines)
 
     def write(self, folder: Path) -> None:
         write_text(folder / "table.md", self.markdown())
@@ -115,9 +119,17 @@ def summary_of(runs: Sequence[Values], measures: Sequence[str]) -> dict[str, Fig
 
 
 def number(values: Values, name: str) -> float | None:
-    """None for what a run did not measure, or what is no number."""
+    """None for what a run did not measure, or what is no number, or none that fits into one."""
     value = values.get(name)
-    return float(value) if isinstance(value, int | float) else None
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:
+        return None
+
+
+def escaped(text: str) -> str:
+    """As Markdown shows it in one line, and takes no part of it for its own signs, or for HTML."""
+    return re.sub(r"[\\|<`\[]", r"\\\g<0>", one_line(text))
 
 
 def caption(values: Values, measures: Sequence[str]) -> str:
@@ -128,9 +140,21 @@ def caption(values: Values, measures: Sequence[str]) -> str:
 def write_runs(path: Path, runs: Sequence[Values]) -> None:
     """A row for each run, a column for all that any of them has."""
     with whole(path) as draft, draft.open("w", newline="") as file:
-        table = csv.DictWriter(file, list(dict.fromkeys(name for run in runs for name in run)), restval="")
-        table.writeheader()
-        table.writerows(runs)
+        columns = list(dict.fromkeys(name for run in runs for name in run))
+        table = csv.writer(file)
+        table.writerow(map(_harmless, columns))
+        table.writerows([_harmless(run.get(name, "")) for name in columns] for run in runs)
+
+
+def _harmless(cell: str | int | float) -> str | int | float:
+    """Text that a spreadsheet would take for a formula, with the sign that it takes for "this is text"."""
+    if not isinstance(cell, str) or not cell.startswith(FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def _parts(cell: Figure | str) -> list[str]:

@@ -6,7 +6,6 @@ import json
 import logging
 import netrc
 import os
-import shlex
 import uuid
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -20,12 +19,16 @@ import torch.distributed as dist
 from omegaconf import OmegaConf
 from pytorch_lightning.loggers import Logger
 
+from data.plain_text import one_line
 from data.whole_file import write_text
 from systems.command.run_folder import Interrupted, RunFolder
 from systems.reports.environment import environment
 from systems.reports.tables import Table
+from systems.reports.wandb_folders import sync_line
 
 log = logging.getLogger(__name__)
+JUDGED = ("clip_score", "janus_front_arcs")  # have been sent on the way, too: their curves end where the run does
+REASON_LINES = 3  # of an error: the first of pydantic's only says how many there are
 PATIENCE = 30.0  # seconds to wait for W&B at the start, and four times as long for the last upload
 
 
@@ -119,11 +122,12 @@ class WandbLog(Logger):
         """The numbers stand in the summary; and as a row, since W&B puts the tables of many runs together."""
 
         def show(run: Run) -> None:
+            judged = {name: metrics[name] for name in JUDGED if isinstance(metrics.get(name), int | float)}
             row = {"run": self.name} | {k: v for k, v in metrics.items() if isinstance(v, str | int | float)}
             shown = {name: _media(file) for name, file in files.items()}
             last = metrics.get("steps")
             step = max(last - 1, run.step) if isinstance(last, int) else None  # earlier ones W&B would ignore
-            run.log({**shown, "metrics": _table(list(row), [list(row.values())])}, step)
+            run.log({**shown, **judged, "metrics": _table(list(row), [list(row.values())])}, step)
             run.summary.update(dict(metrics))
 
         self._tell(show)
@@ -144,6 +148,8 @@ class WandbLog(Logger):
     def _start(self) -> Run:
         os.environ.setdefault("WANDB_SILENT", "true")
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        if not os.environ.get("WANDB_MODE"):
+            os.environ.pop("WANDB_MODE", None)  # W&B takes an empty one for an unknown mode
         import wandb
 
         mode = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
@@ -184,9 +190,8 @@ class WandbLog(Logger):
             self._tell(lambda run: run.finish(exit_code))
             if self.run.offline or self.is_over:
                 kind, words = ("offline-run", []) if self.run.offline else ("run", ["--include-online"])
-                folders = sorted(map(str, (self.folder.path / "wandb").glob(f"{kind}-*-{self.version}*")))
-                words += ["--append"] * (len(folders) > 1)  # else W&B would keep the last part only
-                log.info("Recorded here; to send it to W&B:\n%s", shlex.join(["wandb", "sync", *words, *folders]))
+                folders = sorted((self.folder.path / "wandb").glob(f"{kind}-*-{self.version}*"))
+                log.info("Recorded here; to send it to W&B:\n%s", sync_line(folders, *words))
         if self.is_over:
             _stop()
         self.is_over = True
@@ -222,7 +227,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> object:
 
 def _reason(error: Exception) -> str:
     """In a line."""
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return one_line(" ".join((str(error) or type(error).__name__).splitlines()[:REASON_LINES]))
 
 
 def _logged_in() -> bool:

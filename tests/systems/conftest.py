@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +18,13 @@ from pytorch_lightning import Callback, Trainer
 
 import launch
 from systems.checkpoint import SIGNALS
+from systems.command.run_folder import RunFolder
+from systems.command.status import Status
+from systems.command.sweep import SweptRun
 from systems.text_to_3d import TextTo3D
 from tests.systems.red_world import RedPrior, red_system
 
+Leave = Callable[..., Path]
 HANDLERS = {number: signal.getsignal(number) for number in SIGNALS}  # before any training, those of fixtures too
 
 
@@ -89,3 +95,36 @@ def make_trainer_in() -> Callable[..., Trainer]:
 @pytest.fixture
 def make_trainer(make_trainer_in: Callable[..., Trainer], tmp_path: Path) -> Callable[..., Trainer]:
     return partial(make_trainer_in, tmp_path)
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    return tmp_path / "outputs" / "sweep"
+
+
+@pytest.fixture
+def leave(sweep: Path) -> Leave:
+    """Writes what a run of the sweep leaves; a setting, prompt and seed that the sweep then has asked for, and what it
+    was told."""
+    asked: list[dict[str, object]] = []
+
+    def make(
+        variant: str = "",
+        prompt: str = "a dog",
+        seed: int = 0,
+        said: Status | None = None,
+        told: Sequence[str] = (),
+        **files: str,
+    ) -> Path:
+        folder = RunFolder(str(sweep.parent), sweep.name, prompt, seed, variant).path
+        folder.mkdir(parents=True)
+        run = SweptRun(str(folder.relative_to(sweep)), prompt, seed, variant, tuple(told))
+        asked.append(asdict(run))
+        (sweep / "sweep.json").write_text(json.dumps({"runs": asked}))
+        if said:
+            (folder / "status.json").write_text(json.dumps(asdict(said)))
+        for name, text in files.items():
+            (folder / name.replace("_", ".")).write_text(text)
+        return folder
+
+    return make

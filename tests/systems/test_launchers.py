@@ -135,15 +135,21 @@ def test_sweep_json_that_is_damaged_is_named(tmp_path: Path) -> None:
 def test_the_end_tells_which_runs_are_not_finished_and_the_worst_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = [Asked(tmp_path, SweptRun(name, "a dog", 0, "", ())) for name in ("done", "old", "bad", "killed", "never")]
-    for name in ("done", "bad", "killed"):
+    runs = [
+        Asked(tmp_path, SweptRun(name, "a dog", 0, "", ()))
+        for name in ("done", "old", "bad", "killed", "never", "lost")
+    ]
+    for name in ("done", "bad", "killed", "lost"):
         status.begin(tmp_path / name)
-    status.end(tmp_path / "done", status.FINISHED)
+    for name in ("done", "lost"):
+        status.end(tmp_path / name, status.FINISHED)
+    (tmp_path / "done" / "metrics.json").touch()
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "metrics.json").touch()  # of a version that left no status
-    status.end(tmp_path / "bad", status.FAILED, 2, "device=cuda: there is none")
+    status.end(tmp_path / "bad", status.FAILED, 2, "device=cuda: \x1b[2Jthere\nis none")
     assert tell(runs) == 2
-    line = "2 of 5 runs are finished; bad failed: device=cuda: there is none; killed was killed; never has not run\n"
+    line = "2 of 6 runs are finished; bad failed: device=cuda: there is none; killed was killed; never has not run; "
+    line += "lost interrupted: its metrics.json is gone: the same sweep again writes it\n"
     assert capsys.readouterr().out == line
     assert tell(runs[:2]) == 0 and capsys.readouterr().out == "2 of 2 runs are finished\n"
     assert tell(runs[3:4]) == 1

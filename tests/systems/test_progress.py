@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import Logger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -58,6 +59,43 @@ def test_a_row_has_the_losses_of_its_step_alone_and_what_callbacks_said_since_th
             for row in csv.DictReader(table)
         ]
     assert rows == [{"step": 0, "a": 0}, {"step": 3, "b": 3, "seldom": 1}, {"step": 7, "b": 7}]
+
+
+class Sent(Logger):
+    """What a logger gets; as W&B, it puts together what comes at one step."""
+
+    name = version = "sent"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[int, dict[str, float]] = {}
+
+    def log_hyperparams(self, params: object) -> None:
+        pass
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        values = {name: value for name, value in metrics.items() if name in ("a", "b", "c")}
+        if values and step is not None:
+            self.found.setdefault(step, {}).update(values)
+
+
+class Returns(TwoKinds):
+    """Also returns `c`, which Lightning does not log."""
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> dict[str, Tensor]:
+        return {"loss": super().training_step(batch, batch_idx), "c": torch.tensor(float(self.global_step))}
+
+
+def test_a_logger_gets_its_steps_whatever_the_table_has_and_the_end_of_every_curve(tmp_path: Path) -> None:
+    sent = Sent()
+    pl.Trainer(
+        max_steps=7, accelerator="cpu", logger=sent, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, default_root_dir=tmp_path, callbacks=[Progress(row_every=5, send_every=2)],
+        log_every_n_steps=4,
+    ).fit(Returns())  # fmt: skip
+    assert {step: values["c"] for step, values in sent.found.items()} == {1: 1, 3: 3, 5: 5, 6: 6}
+    assert sent.found[3]["b"] == 3 and "a" not in sent.found[5] and sent.found[6] == {"c": 6, "a": 6}
+    assert [row["step"] for row in csv.DictReader((tmp_path / "metrics.csv").open())] == ["0", "4", "6"]
 
 
 @pytest.mark.parametrize("torn", ["\0\0\0\0", "2,0.3", "2,0.30,0.12", "2,0.30,0.1\n\0\0\n", "\udcff\n", ""])

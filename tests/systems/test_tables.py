@@ -14,7 +14,7 @@ from metrics.intervals import Interval
 from systems.reports.gallery import Shown, row_of, write_gallery
 from systems.reports.pictures import to_bytes
 from systems.reports.provenance import write_whole
-from systems.reports.tables import Figure, Table, mean_of, rate_of
+from systems.reports.tables import Figure, Table, mean_of, number, rate_of, write_runs
 from tests.systems.test_reporting import Sources
 
 TABLE = Table(("fid", "runs"), {"<ours>": {"fid": Figure(1.25, Interval(1.0, 1.5)), "runs": "3"}, "theirs": {}}, "by")
@@ -52,7 +52,7 @@ def test_a_table_is_the_same_in_all_its_forms(tmp_path: Path) -> None:
     assert (tmp_path / "table.md").read_text().splitlines() == [
         "| by | fid | runs |",
         "| --- | --- | --- |",
-        "| <ours> | 1.25 (1.00 to 1.50) | 3 |",
+        "| \\<ours> | 1.25 (1.00 to 1.50) | 3 |",
         "| theirs |  |  |",
     ]
     with (tmp_path / "table.csv").open() as file:
@@ -82,6 +82,21 @@ def test_a_runs_row_has_as_many_views_as_the_run(tmp_path: Path, n: int) -> None
     iio.imwrite(tmp_path / "views.png", np.concatenate([renders, mesh]))
     assert row_of(tmp_path, 0, 8).shape == (8, 8 * n, 3)
     assert (row_of(tmp_path, 0, 8) == 50).all() and (row_of(tmp_path, 1, 8) == 200).all()
+
+
+def test_a_number_that_is_too_large_is_none() -> None:
+    assert number({"loss": 10**400}, "loss") is None and number({"loss": 10**300}, "loss") == 1e300
+
+
+def test_a_table_for_a_spreadsheet_computes_nothing(tmp_path: Path) -> None:
+    row = {"@b": "+cmd|x", "c": "-2"}
+    Table(("@b", "c"), {"=a": row, "-1": {"c": Figure(-1.5)}}, "by").write_csv(tmp_path / "table.csv")
+    write_runs(tmp_path / "runs.csv", [{"=a": "\tx", "b": -2.5, "c": "-3e5"}])
+    with (tmp_path / "table.csv").open() as file:
+        named, plain = csv.DictReader(file)
+    assert (named["by"], named["'@b"], named["c"]) == ("'=a", "'+cmd|x", "-2")
+    assert (plain["by"], plain["c"]) == ("-1", "-1.5")
+    assert (tmp_path / "runs.csv").read_text().splitlines() == ["'=a,b,c", "'\tx,-2.5,-3e5"]
 
 
 def test_what_is_no_number_is_null_in_metrics(tmp_path: Path) -> None:

@@ -166,10 +166,11 @@ def test_metrics_hold_a_value_only_in_the_step_that_logged_it(
     assert all(row["loss"] for row in rows)
 
 
-def test_a_logger_gets_what_the_table_gets_every_few_steps(
-    make_system: Make, make_trainer: MakeTrainer, tmp_path: Path
+@pytest.mark.parametrize(("every", "steps"), [(3, [2, 5]), (4, [3, 5])])
+def test_a_logger_gets_what_the_table_gets_every_few_steps_and_at_the_last(
+    every: int, steps: list[int], make_system: Make, make_trainer: MakeTrainer, tmp_path: Path
 ) -> None:
-    trainer = make_trainer(Progress(send_every=3))
+    trainer = make_trainer(Progress(send_every=every))
     trainer.logger = CSVLogger(str(tmp_path / "sent"), "", "")
     trainer.fit(make_system())
     trainer.logger.save()
@@ -177,9 +178,9 @@ def test_a_logger_gets_what_the_table_gets_every_few_steps(
         rows = list(csv.DictReader(table))
     with Path(trainer.logger.log_dir, "metrics.csv").open() as table:
         sent = list(csv.DictReader(table))
-    assert [row["step"] for row in sent] == ["2", "5"]
+    assert [int(row["step"]) for row in sent] == steps
     for name in ("loss", "loss/guidance", "opacity"):
-        assert [float(row[name]) for row in sent] == pytest.approx([float(rows[i][name]) for i in (2, 5)], rel=1e-4)
+        assert [float(row[name]) for row in sent] == pytest.approx([float(rows[i][name]) for i in steps], rel=1e-4)
 
 
 def test_signals_mean_what_they_meant_after_an_interrupted_run(

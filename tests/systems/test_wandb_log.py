@@ -74,23 +74,35 @@ def test_without_credentials_it_is_offline_and_the_line_that_sends_it_is_said(
     assert command == ["wandb", "sync"] and [Path(place)] == [one.folder for one in read_all(folder.path)]
 
 
+def test_an_empty_mode_is_none(folder: RunFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_MODE", "")
+    wandb.teardown()  # it has read the environment already
+    log = WandbLog("fourview", folder)
+    log.log_metrics({"loss": 1.0}, 0)
+    log.finalize("success")
+    assert read_all(folder.path)[0].history[0]["loss"] == 1.0
+
+
 def test_what_is_sent_can_be_read_back(folder: RunFolder, picture: Path) -> None:
     log = WandbLog("mine", folder, entity="us", group="sweep", tags=["draft", "green"])
     log.log_metrics({"loss": 0.5}, 498)
     log.log_metrics({"loss": 0.25, "clip_score": 31.0}, 499)
     send_picture([CSVLogger(picture.parent), log], "samples", picture, 499)
-    write_whole(folder.metrics, {"steps": 500, "psnr": 26.5, "device": "cpu", "of": [1], "janus": None})
+    figures = {"steps": 500, "psnr": 26.5, "device": "cpu", "clip_score": 32.5, "of": [1], "janus_front_arcs": None}
+    write_whole(folder.metrics, figures)
     log.finalize("success")
     (sent,) = read_all(folder.path)
     assert (sent.run.project, sent.run.entity, sent.run.run_group) == ("mine", "us", "sweep")
     assert list(sent.run.tags) == ["draft", "green"] and sent.run.display_name == "a-dog-3" and sent.exit_code == 0
     assert sent.config.items() >= OmegaConf.to_container(CONFIG).items()
-    assert sent.history[498]["loss"] == 0.5 and sent.history[499]["clip_score"] == 31.0
+    assert sent.history[498]["loss"] == 0.5 and sent.history[499]["clip_score"] == 32.5  # the end of its curve
+    assert "psnr" not in sent.history[499] and "janus_front_arcs" not in sent.history[499]
     assert sent.history[499]["samples._type"] == "image-file"
     assert (sent.folder / "files" / sent.history[499]["samples.path"]).read_bytes() == picture.read_bytes()
     assert sent.summary["psnr"] == 26.5 and sent.summary["of"] == [1]
     table = (sent.folder / "files" / sent.history[499]["metrics.path"]).read_text()
-    assert '["run","steps","psnr","device"]' in table and '["a-dog-3",500,26.5,"cpu"]' in table
+    assert '["run","steps","psnr","device","clip_score"]' in table and '["a-dog-3",500,26.5,"cpu",32.5]' in table
 
 
 def test_the_environment_is_there_and_its_secrets_are_not(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,10 +169,10 @@ def test_a_run_goes_on_when_wandb_cannot_begin(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def cannot(**settings: object) -> None:
-        raise RuntimeError("no more disk\n  File x, line 3")
+        raise RuntimeError("2 errors\n  no more disk\nmore\nFile x, line 3")
 
     monkeypatch.setattr(wandb, "init", cannot)
-    assert "no more disk" in goes_on_with_one_warning(folder, caplog)
+    assert "W&B fails (2 errors no more disk more):" in goes_on_with_one_warning(folder, caplog)
 
 
 def goes_on_with_one_warning(folder: RunFolder, caplog: pytest.LogCaptureFixture) -> str:
