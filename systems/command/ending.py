@@ -36,7 +36,7 @@ def ending(error: BaseException | None, folder: Path) -> Ending:
     if isinstance(error, Requeued | SystemExit) or any(isinstance(one, GivenWay) for one in causes(error)):
         return Ending(REQUEUED, STOPPED, "Saved, to be started again.")
     if isinstance(error, Interrupted | KeyboardInterrupt):
-        return Ending(INTERRUPTED, STOPPED, str(error).splitlines()[0] if str(error) else "Interrupted.")
+        return Ending(INTERRUPTED, STOPPED, _first_line(error) or "Interrupted.")
     if wrong := user_error(error):
         return Ending(FAILED, WRONG_INPUT, str(wrong))
     if isinstance(error, FailedError):
@@ -44,6 +44,11 @@ def ending(error: BaseException | None, folder: Path) -> Ending:
     if said := fault(error, folder):
         return Ending(FAILED, WENT_WRONG, said)
     return Ending(FAILED, WENT_WRONG, f"{type(error).__name__}: {error}", is_bug=True)
+
+
+def _first_line(error: BaseException) -> str:
+    """Without the command that goes on."""
+    return str(error).split("\n")[0].removesuffix(" Continue with:")
 
 
 def user_error(error: BaseException | None) -> UserError | None:
