@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from data.reading import is_inside, parse_table, read_json, read_text
+from data.reading import is_inside, is_plain, parse_table, printable, read_json, read_text
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,21 @@ def test_no_more_is_read_than_the_limit(tmp_path: Path) -> None:
         file.truncate(2**40)  # a hole: it takes no room on the disk
     with pytest.raises(ValueError, match="is larger than 1,000 bytes"):
         read_text(tmp_path / "x", 1000)
+
+
+def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x")
+    for path in (tmp_path / "x", Path("/dev/zero")):
+        with pytest.raises(ValueError, match="is a pipe or a device"):
+            read_text(path, 1000)
+    with pytest.raises(IsADirectoryError):
+        read_text(tmp_path, 1000)
+
+
+def test_what_a_terminal_would_obey_is_left_out() -> None:
+    said = "a \x1b[31mred\x1b[0m dog\x1b]0;mine\x07\n\tand \u00e4\x9b\ud800\r."
+    assert printable(said) == "a red dog]0;mine\n\tand \u00e4."
+    assert is_plain("a \u00e4 $1") and not any(map(is_plain, ("a\nb", "a\0", "\x1b", "\ud800")))
 
 
 def test_a_mark_at_the_start_is_no_text(tmp_path: Path) -> None:
