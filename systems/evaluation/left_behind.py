@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.reading import open_file, printable
 from systems.command.claim import is_held
 from systems.command.status import FAILED, FILE, FINISHED, INTERRUPTED, RUNNING, Status, read_status
 from systems.command.sweep import SweptRun
@@ -17,8 +18,8 @@ from systems.reports.tables import Values, read_figures
 KILLED, WAITING = "killed", "waiting"  # what a run cannot say of itself
 METRICS, ROWS = "metrics.json", "metrics.csv"
 TAIL = 64 * 1024  # bytes of the end of a file that are looked at
+LARGEST = 2**63  # that a figure may be
 N_LINES, LONGEST = 8, 400  # of a log, and letters of a line
-CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,11 @@ def _final_figures(folder: Path) -> tuple[Values, str]:
     if not os.path.exists(folder / METRICS):
         return {}, ""
     try:
-        return read_figures(folder / METRICS), ""
+        found = read_figures(folder / METRICS)
+        shown = {
+            printable(name): printable(value) if isinstance(value, str) else value for name, value in found.items()
+        }
+        return {name: value for name, value in shown.items() if not isinstance(value, int) or abs(value) < LARGEST}, ""
     except (OSError, ValueError) as error:
         return {}, f"its {METRICS} cannot be read ({error})"
 
@@ -102,8 +107,8 @@ def _last_row(file: Path) -> Values:
     """The last whole row of a file that may be growing, or being written anew, as it is read."""
     *lines, _ = _end_of(file).split("\n")  # the last one has no end yet
     try:
-        with file.open(newline="") as rows:
-            columns = next(csv.reader(rows), [])
+        with open_file(file) as rows:
+            columns = next(csv.reader([rows.readline(TAIL).decode()]), [])
         whole = (cells for cells in csv.reader(reversed(lines)) if len(cells) == len(columns) and cells != columns)
         last = zip(columns, next(whole, []), strict=False)
         return {name: value for name, cell in last if (value := _number(cell)) is not None}
@@ -120,7 +125,7 @@ def _number(cell: str) -> float | None:
 
 def _step(status: Status | None, state: str, figures: Values, on_the_way: Values) -> int | None:
     """Of a run that goes on, by its last row; of all others, what is saved."""
-    if state == RUNNING and "step" in on_the_way:
+    if state == RUNNING and math.isfinite(float(on_the_way.get("step", math.nan))):
         return int(on_the_way["step"]) + 1  # the first step is number 0
     if status and status.step is not None:
         return status.step
@@ -132,11 +137,11 @@ def _ends_of_logs(folder: Path, sweep: Path, status: Status | None) -> tuple[str
     """The last lines of run.log and of what SLURM wrote down, each below the file's name."""
     files = [folder / "run.log"]
     if status and status.job:
-        submitted = sweep / ".submitit" / status.job
-        files += [submitted / f"{status.job}_0_log.{kind}" for kind in ("out", "err")]
+        submitted = sorted((sweep / ".submitit").rglob(status.job))
+        files += [place / f"{status.job}_0_log.{kind}" for place in submitted for kind in ("out", "err")]
     found: list[str] = []
     for file in files:
-        lines = [line for line in CONTROL.sub("", _end_of(file).replace("\r", "\n")).splitlines() if line.strip()]
+        lines = [line for line in printable(_end_of(file).replace("\r", "\n")).splitlines() if line.strip()]
         if lines:
             found += [f"{file.name}:", *(line[:LONGEST] for line in lines[-N_LINES:])]
     return tuple(found)
@@ -144,8 +149,8 @@ def _ends_of_logs(folder: Path, sweep: Path, status: Status | None) -> tuple[str
 
 def _end_of(file: Path) -> str:
     try:
-        with file.open("rb") as content:
+        with open_file(file) as content:
             content.seek(max(0, os.fstat(content.fileno()).st_size - TAIL))
             return content.read().decode(errors="replace")
-    except OSError:
+    except (OSError, ValueError):
         return ""
