@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
 
 LARGEST_JSON = 2**28  # bytes of a JSON file; those of priors and runs have a few thousand, a tokenizer's some millions
 LARGEST_TABLE = 2**31  # bytes of a list of captions
 
 
+def open_file(file: Path) -> BinaryIO:
+    """ValueError for a pipe or a device, which keeps its reader waiting, or has no end."""
+    stream = open(file, "rb", opener=_at_once)  # noqa: SIM115  # who calls this closes it
+    if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        return stream
+    stream.close()
+    raise ValueError("is a pipe or a device, not a file")
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens a pipe whether or not anyone writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def read_text(file: Path, largest: int) -> str:
     """In UTF-8, with or without a mark at its start. ValueError: "is ..." or "holds ...", what is wrong with it."""
-    with file.open("rb") as stream:
-        content = stream.read(largest + 1)
+    with open_file(file) as stream:
+        return text_of(stream, largest)
+
+
+def text_of(stream: BinaryIO, largest: int) -> str:
+    """Of what the user may have opened as a pipe; ValueError as above."""
+    content = stream.read(largest + 1)
     if len(content) > largest:
         raise ValueError(f"is larger than {largest:,} bytes")
     try:

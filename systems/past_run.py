@@ -57,6 +57,8 @@ def open_run(folder: str | Path, key: str = "run") -> PastRun:
     try:
         scene = instantiate(config.system.scene, _convert_="all")
         renderer = instantiate(config.system.renderer, _convert_="all")
+        if not (isinstance(scene, Scene) and isinstance(renderer, Renderer)):
+            raise TypeError(f"they make a {type(scene).__name__} and a {type(renderer).__name__}")
         for name, part in (("scene", scene), ("renderer", renderer)):
             if isinstance(part, nn.Module):
                 part.load_state_dict(under(name, tensors))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,7 +66,10 @@ def test_a_wrong_command_line_is_refused(ask: Ask, prior: str, part: int) -> Non
         ask([*paths, f"folder.variant=case{part}-{case}", *own, *line])
 
 
-def test_a_wrong_configuration_of_a_past_run_is_refused(ask: Ask, prior: str, past: Path, tmp_path: Path) -> None:
+def test_a_wrong_configuration_of_a_past_run_is_refused(
+    ask: Ask, prior: str, make_run_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    past = shutil.copytree(make_run_folder(), tmp_path / "past")  # with a state, so that it would be built
     file = past / "config.yaml"
     for number, content in enumerate(wrong_configs(SEED, file.read_text(), tmp_path / "canary")):
         file.write_bytes(content)

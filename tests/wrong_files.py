@@ -22,12 +22,13 @@ TARGETS = [
     "models.shapes.read_triangles", "systems.schedules.math.exp", "systems.fit.Fit",
     "renderers.rasterizing.torch.load", "data.tars.write_tar", "models..scene.Scene", "models.Xq",
     "pathlib.Path.touch", "__main__.launch", "guidance.weights.opening.open_weights",
-    "systems.command.run_folder.RunFolder",
+    "systems.command.run_folder.RunFolder", "data.whole_file.write_text", "systems.evaluation.child_process.start",
 ]  # fmt: skip
+LINKS = [("\\x24", "{"), ("\\u0024", "{"), ("$", "\\x7b"), ("\\x24", "\\u007b")]  # other spellings of ${
 TEXTS = [
     b"", b"\xff\xfe\x00", b"a: [unclosed", b"- 1\n- 2", b"just words", b"a: b: c", b"a: &x [1]\nb: *x\n", b"\x00" * 40,
     b"a: !!python/object/apply:os.system ['touch canary']", b"a: !!binary x", b"a: 1\na: 2", b"%YAML 9.9\n---\n",
-    b"[" * 5000 + b"]" * 5000,
+    b"[" * 5000 + b"]" * 5000, b"prompt: !!bool zz", b"prompt: !!timestamp zz", b"seed: 0x_",
     b"a: " + b"9" * 5000, b"? [1]\n: 2", b"prompt: ${oc.env:HOME}", b"x: " + b"y" * 2**21, b"1: 2", b"~",
     b"a: &a [x,x]\n" + b"".join(b"b%d: &b%d [*a,*a]\n" % (i, i) for i in range(20)),
 ]  # fmt: skip
@@ -38,12 +39,16 @@ def wrong_configs(seed: int, right: str, canary: Path) -> Iterator[bytes]:
     rng = random.Random(seed)
     yield from TEXTS
     for target in TARGETS:
-        yield _changed(right, rng, lambda node, key, target=target: node.update({key: _call(target, canary)}))
+        yield _changed(right, rng, lambda node, key, target=target: node.update({key: call(target, canary)}))
+    for dollar, brace in LINKS:
+        evil = yaml.safe_load(right) | {"evil": call("data.whole_file.write_text", canary)}
+        found = _changed(yaml.dump(evil), rng, lambda node, key: node.update({key: "LINK"})).decode()
+        yield found.replace("LINK", f'"{dollar}{brace}evil}}"').encode()
     for wrong in ("heavy", [1], {"a": 1}):
         for _ in range(2):
             yield _with_number(right, rng, wrong)
     for key, value in (
-        ("prompt", _call("os.system", canary)),
+        ("prompt", call("os.system", canary)),
         ("prompt", [1]),
         ("seed", "0"),
         ("seed", -1),
@@ -58,8 +63,24 @@ def wrong_configs(seed: int, right: str, canary: Path) -> Iterator[bytes]:
     yield right.encode()[: len(right) // 2] + b"\n\t- : ["
 
 
-def _call(target: str, canary: Path) -> dict[str, object]:
-    return {"_target_": target, "_args_": [f"touch {canary}"]}
+def call(target: str, canary: Path) -> dict[str, object]:
+    """What makes that file, if it is called."""
+    path = {"_target_": "pathlib.Path", "_args_": [str(canary)]}
+    given = {
+        "data.whole_file.write_text": {"path": path, "text": "x"},
+        "systems.evaluation.child_process.start": {"command": ["touch", str(canary)], "log": path},
+    }
+    return {"_target_": target} | given.get(target, {"_args_": [f"touch {canary}"]})
+
+
+def change(file: Path, key: str, value: object) -> None:
+    """One value of a configuration, at its dotted key."""
+    config = node = yaml.safe_load(file.read_text())
+    *parents, last = key.split(".")
+    for name in parents:
+        node = node[name]
+    node[last] = value
+    file.write_text(yaml.dump(config, sort_keys=False))
 
 
 def _tables(node: object) -> list[dict]:

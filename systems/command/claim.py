@@ -11,14 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 from data.errors import UserError
+from data.reading import parse_table, read_text
 from systems.command.alone import alone
 from systems.command.ending import WENT_WRONG, complain
 from systems.command.processes import slurm_job, slurm_restarts
 
 BEAT = 5.0  # seconds
 DEAD_AFTER = 60.0  # without a beat, of a process on another machine
+LARGEST = 2**16  # bytes of a lock
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,9 @@ class Holder:
     began: int
     job: str
     restarts: int
+
+
+KINDS = get_type_hints(Holder)
 
 
 @contextmanager
@@ -73,10 +79,9 @@ def is_held(folder: Path) -> bool:
     """Whether a process works on the folder now."""
     lock = _lock(folder)
     try:
-        with lock.open() as file:
-            holder = _holder(file)
+        holder = _understood(read_text(lock, LARGEST))
         return holder is not None and _lives(holder, lock, None)
-    except OSError:  # its holder has let go of it meanwhile
+    except (OSError, ValueError):  # its holder has let go of it meanwhile, or it is none
         return False
 
 
@@ -87,10 +92,17 @@ def _lock(folder: Path) -> Path:
 
 def _holder(file) -> Holder | None:
     file.seek(0)
+    return _understood(file.read(LARGEST))
+
+
+def _understood(text: str) -> Holder | None:
+    """None for what no process writes."""
     try:
-        return Holder(**json.loads(file.read()))
+        found = parse_table(text)
+        holder = Holder(**found)
     except (ValueError, TypeError):
         return None
+    return holder if all(isinstance(found[name], kind) for name, kind in KINDS.items()) else None
 
 
 def _write(file, holder: Holder) -> None:
@@ -126,13 +138,13 @@ def _began(pid: int) -> int | None:
         return None if fields[0] in "ZX" else int(fields[19])
     except FileNotFoundError:
         pass
-    except OSError:
+    except (OSError, ValueError):
         return None
     if Path("/proc/self").exists():
         return None
     try:  # where there is no /proc
         os.kill(pid, 0)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         return 0 if isinstance(error, PermissionError) else None
     return 0
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import FailedError, UserError
+from data.plain_text import printable
 from systems.command import status
 from systems.command.faults import causes, fault
 from systems.command.run_folder import FinishedError, Interrupted, Requeued, RunFolder
@@ -88,4 +89,5 @@ def say(words: object) -> None:
 
 
 def complain(reason: object) -> None:
-    print(f"fourview: {reason}", file=sys.stderr, flush=True)
+    """reason: may quote what others have written."""
+    print(f"fourview: {printable(str(reason))}", file=sys.stderr, flush=True)

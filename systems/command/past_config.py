@@ -63,7 +63,7 @@ def _check_values(raw: dict[str, object], where: str) -> None:
     prompt, seed, steps = raw.get("prompt"), raw.get("seed"), system.get("max_steps")
     rates = system.get("learning_rates")
     fits = {
-        "prompt": isinstance(prompt, str | None),
+        "prompt": isinstance(prompt, str | None) and prompt != "???",  # which is OmegaConf's word for none yet
         "seed": type(seed) is int and 0 <= seed <= LARGEST_SEED,
         "report": isinstance(report, dict) and all(_is_number(report.get(name)) for name in ("elevation", "fov")),
         "report.distance": isinstance(report, dict)

@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.errors import HydraException
 
 from data.errors import UserError
-from data.reading import read_text
+from data.reading import text_of
 from guidance.prior_folder import REPOSITORY
 from systems.command.overrides import parse, quoted
 
@@ -42,7 +42,8 @@ def read_prompts(path: str, key: str = "prompt_file") -> list[str]:
     if file is None:
         raise UserError(f"{key}={path}: there is no such file; say the path of a text file, one prompt per line")
     try:
-        lines = [line.strip() for line in read_text(file, LARGEST).splitlines()]
+        with file.open("rb") as stream:
+            lines = [line.strip() for line in text_of(stream, LARGEST).splitlines()]
     except (OSError, ValueError) as error:
         raise UserError(f"{key}={path} cannot be read (it {error}); say a text file, one prompt per line") from None
     if prompts := [line for line in lines if line and not line.startswith("#")]:

@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import sys
+import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,16 +112,14 @@ class Slurm:
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
         place = _place(folder)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        before = set(place.parent.iterdir())
+        place.parent.mkdir(parents=True)
         executor = SlurmExecutor(place, max_num_timeout=self.requeues)
         executor.update_parameters(**self._parameters())
         try:
             with contextlib.redirect_stderr(io.StringIO()):  # submitit would print what is told below
                 return executor.submit_array([Resumable(run) for run in runs])
         except (FailedJobError, FailedSubmissionError) as error:
-            for left in set(place.parent.iterdir()) - before:
-                left.unlink(missing_ok=True)
+            shutil.rmtree(place.parent)
             raise UserError(f"launcher=slurm: sbatch refuses the job: {_bare(str(error))}") from None
 
 
@@ -140,8 +139,9 @@ class Resumable:
 
 
 def _place(folder: Path) -> Path:
-    """Of what submitit writes: `%j` becomes the number of the job."""
-    return folder.absolute() / ".submitit" / "%j"
+    """Of what submitit writes: `%j` becomes the number of the job. New each time, since what a task leaves there is
+    unpickled, and the folder may have come with a file of that name."""
+    return folder.absolute() / ".submitit" / uuid.uuid4().hex / "%j"
 
 
 def _bare(words: str) -> str:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, get_type_hints
 
+from data.plain_text import printable
 from data.reading import read_json
 from data.whole_file import write_text
 from systems.command.processes import slurm_job
 
 FILE = "status.json"
 RUNNING, FINISHED, INTERRUPTED, REQUEUED, FAILED = "running", "finished", "interrupted", "requeued", "failed"
+STATES = (RUNNING, FINISHED, INTERRUPTED, REQUEUED, FAILED)
+JOB = re.compile(r"(\w[\w.-]*)?")  # part of a file's name
 
 
 def _now() -> str:
@@ -41,21 +46,28 @@ class Status:
     updated: str = field(default_factory=_now)
 
 
+KINDS = get_type_hints(Status) | {"starts": list}  # in JSON
+
+
 def read_status(folder: Path) -> Status | None:
     """None where there is none that can be read."""
     try:
         found = read_json(folder / FILE)
-        known = {one.name for one in fields(Status)}
-        return Status(**{name: value for name, value in found.items() if name in known} | {"starts": _starts(found)})
-    except (OSError, ValueError, TypeError, AttributeError):
+        status = Status(**{name: _value(name, found[name]) for name in KINDS if name in found})
+    except (OSError, ValueError, TypeError):
         return None
+    return status if status.state in STATES and JOB.fullmatch(status.job) else None
 
 
-def _starts(found: dict[str, object]) -> tuple[int, ...]:
-    starts = found.get("starts", [])
-    if not isinstance(starts, list):
-        raise TypeError(starts)
-    return tuple(starts)
+def _value(name: str, value: Any) -> Any:
+    """TypeError if it is not what a run writes there."""
+    if not isinstance(value, KINDS[name]):
+        raise TypeError(value)
+    if isinstance(value, list):
+        if not all(isinstance(one, int) for one in value):
+            raise TypeError(value)
+        return tuple(value)
+    return printable(value) if isinstance(value, str) else value
 
 
 def begin(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from hydra.core.override_parser.types import Override
@@ -12,8 +12,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.errors import UserError
-from data.plain_text import one_line
-from data.reading import read_json
+from data.plain_text import is_plain, one_line, printable
+from data.reading import is_inside, read_json
 from data.whole_file import write_text
 from systems.command.alone import alone
 from systems.command.claim import is_held
@@ -89,10 +89,23 @@ def read_sweep(folder: Path) -> list[SweptRun]:
     if not file.is_file():
         raise UserError(f"{folder} holds no sweep ({FILE} is not there): say the folder of a --multirun")
     try:
-        found = read_json(file)["runs"]
-        return [SweptRun(**(run | {"overrides": tuple(run["overrides"])})) for run in found]
+        return [_run(said) for said in read_json(file)["runs"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} cannot be read ({error}): the same sweep again writes it, once it is gone") from None
+
+
+def _run(said: dict[str, object]) -> SweptRun:
+    """Of a file that anyone may have sent."""
+    folder, prompt, seed, variant, overrides = (said[one.name] for one in fields(SweptRun))
+    if not (isinstance(folder, str) and is_inside(folder) and Path(folder).parts and is_plain(folder)):
+        raise ValueError("it names a folder that is not within its own")
+    if not (prompt is None or (isinstance(prompt, str) and printable(prompt) == prompt)):
+        raise ValueError("a prompt of it is no text")
+    if not (isinstance(seed, int) and isinstance(variant, str) and is_plain(variant)):
+        raise ValueError("a seed of it is no number, or a variant no line")
+    if not (isinstance(overrides, list) and all(isinstance(text, str) for text in overrides)):
+        raise ValueError("overrides of it are no texts")
+    return SweptRun(folder, prompt, seed, variant, tuple(overrides))
 
 
 def tell(runs: Sequence[Asked]) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data.plain_text import CONTROL, one_line
+from data.plain_text import one_line, printable
+from data.reading import open_file
 from systems.command.claim import is_held
 from systems.command.status import FAILED, FILE, FINISHED, INTERRUPTED, RUNNING, Status, read_status
 from systems.command.sweep import GONE, SweptRun
@@ -18,6 +20,7 @@ KILLED, WAITING = "killed", "waiting"  # what a run cannot say of itself
 METRICS, ROWS = "metrics.json", "metrics.csv"
 ANEW = "the same sweep again writes it, once it is gone"
 TAIL = 64 * 1024  # bytes of the end of a file that are looked at
+LARGEST = 2**63  # that a figure may be
 N_LINES, LONGEST = 8, 400  # of a log, and letters of a line
 
 
@@ -98,9 +101,18 @@ def _final_figures(folder: Path) -> tuple[Values, str]:
         return {}, ""
     try:
         found = read_figures(folder / METRICS)
+        found = dict(_shown(name, value) for name, value in found.items() if not _is_endless(value))
     except (OSError, ValueError) as error:
         return {}, f"its {METRICS} cannot be read ({error}): {ANEW}"
     return found, "" if found else f"its {METRICS} says nothing: {ANEW}"
+
+
+def _shown(name: str, value: str | int | float) -> tuple[str, str | int | float]:
+    return printable(name), printable(value) if isinstance(value, str) else value
+
+
+def _is_endless(value: str | int | float) -> bool:
+    return isinstance(value, int) and abs(value) >= LARGEST
 
 
 def _last_row(file: Path) -> Values:
@@ -108,8 +120,8 @@ def _last_row(file: Path) -> Values:
     each column, since many are not said at every step."""
     *lines, _ = _end_of(file).split("\n")  # the last one has no end yet
     try:
-        with file.open(newline="") as rows:
-            columns = next(csv.reader(rows), [])
+        with open_file(file) as rows:
+            columns = next(csv.reader([rows.readline(TAIL).decode()]), [])
         said: dict[str, str] = {}
         for cells in csv.reader(reversed(lines)):
             if len(cells) == len(columns) and cells != columns:
@@ -130,7 +142,7 @@ def _number(cell: str) -> float | None:
 
 def _step(status: Status | None, state: str, figures: Values, on_the_way: Values) -> int | None:
     """Of a run that goes on, by its last row; of all others, what is saved."""
-    if state == RUNNING and "step" in on_the_way:
+    if state == RUNNING and math.isfinite(float(on_the_way.get("step", math.nan))):
         return int(on_the_way["step"]) + 1  # the first step is number 0
     if status and status.step is not None:
         return status.step
@@ -142,11 +154,11 @@ def _ends_of_logs(folder: Path, sweep: Path, status: Status | None) -> tuple[str
     """The last lines of run.log and of what SLURM wrote down, each below the file's name."""
     files = [folder / "run.log"]
     if status and status.job:
-        submitted = sweep / ".submitit" / status.job
-        files += [submitted / f"{status.job}_0_log.{kind}" for kind in ("out", "err")]
+        submitted = sorted((sweep / ".submitit").rglob(status.job))
+        files += [place / f"{status.job}_0_log.{kind}" for place in submitted for kind in ("out", "err")]
     found: list[str] = []
     for file in files:
-        lines = [line for line in CONTROL.sub("", _end_of(file).replace("\r", "\n")).splitlines() if line.strip()]
+        lines = [line for line in printable(_end_of(file).replace("\r", "\n")).splitlines() if line.strip()]
         if lines:
             found += [f"{file.name}:", *(line[:LONGEST] for line in lines[-N_LINES:])]
     return tuple(found)
@@ -154,8 +166,8 @@ def _ends_of_logs(folder: Path, sweep: Path, status: Status | None) -> tuple[str
 
 def _end_of(file: Path) -> str:
     try:
-        with file.open("rb") as content:
+        with open_file(file) as content:
             content.seek(max(0, os.fstat(content.fileno()).st_size - TAIL))
             return content.read().decode(errors="replace")
-    except OSError:
+    except (OSError, ValueError):
         return ""

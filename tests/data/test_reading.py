@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,15 @@ def test_no_more_is_read_than_the_limit(tmp_path: Path) -> None:
         file.truncate(2**40)  # a hole: it takes no room on the disk
     with pytest.raises(ValueError, match="is larger than 1,000 bytes"):
         read_text(tmp_path / "x", 1000)
+
+
+def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x")
+    for path in (tmp_path / "x", Path("/dev/zero")):
+        with pytest.raises(ValueError, match="is a pipe or a device"):
+            read_text(path, 1000)
+    with pytest.raises(IsADirectoryError):
+        read_text(tmp_path, 1000)
 
 
 def test_a_mark_at_the_start_is_no_text(tmp_path: Path) -> None:

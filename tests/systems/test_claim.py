@@ -113,11 +113,23 @@ def test_of_many_that_want_a_free_folder_one_gets_it(folder: Path) -> None:
     assert said.count("held\n") == 1
 
 
-def test_lock_that_says_nothing_holds_nothing(folder: Path) -> None:
-    folder.with_name(".a-dog-0.lock").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[1]", "[" * 100_000, " " * 10**6 + "{}"])
+def test_lock_that_says_nothing_holds_nothing(folder: Path, text: str) -> None:
+    folder.with_name(".a-dog-0.lock").write_text(text)
     assert not is_held(folder)
     with claimed(folder):
         pass
+
+
+@pytest.mark.parametrize("pid", ["\0", [1], None, -1, 10**400])
+def test_process_that_there_cannot_be_holds_nothing(folder: Path, pid: object) -> None:
+    leave_lock(folder, pid=pid)
+    assert not is_held(folder)
+
+
+def test_lock_that_is_no_file_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder.with_name(".a-dog-0.lock"))
+    assert not is_held(folder)
 
 
 @pytest.mark.parametrize(("seconds", "held"), [(5, True), (70, False)])

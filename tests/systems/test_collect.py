@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -108,7 +110,7 @@ def test_what_is_half_written_is_told_and_no_failure(leave: Leave, sweep: Path, 
 def test_a_run_that_failed_shows_the_end_of_its_logs(leave: Leave, sweep: Path) -> None:
     lines = "".join(f"line {index}\n" for index in range(100_000))
     folder = leave(said=status("failed", job="12_3"), run_log=lines + "\x1b[31mOut of memory\x1b[0m\n\n")
-    submitted = sweep / ".submitit" / "12_3"
+    submitted = sweep / ".submitit" / "0a1b" / "12_3"
     submitted.mkdir(parents=True)
     (submitted / "12_3_0_log.err").write_text("step 1\rstep 2\nslurmstepd: oom_kill event\n")
     shown = seen(folder, sweep).lines
@@ -213,8 +215,72 @@ def test_runs_that_are_older_than_sweep_json_are_found(sweep: Path, run: Run) ->
         ("default", "no-config", "0", "killed"),
         ("plain", "a red dog", "3", "finished"),
     ]
-    assert len(table(collect(sweep.parent, run) / "runs.csv")) == 4  # with the collection of before, and not its own
-    assert len(table(collect(sweep.parent, run) / "runs.csv")) == 4
+    for _ in range(2):
+        assert len(table(collect(sweep.parent, run) / "runs.csv")) == 3  # without the collection of before, or its own
+
+
+def test_several_sweeps_are_what_each_has_asked_for(leave: Leave, sweep: Path, run: Run) -> None:
+    leave("x=1", said=status("finished"), told=["x=1"], metrics_json='{"loss": 1.0}')
+    leave(seed=1)
+    (sweep / "older-0").mkdir()
+    (sweep / "older-0" / "config.yaml").touch()
+    shutil.copytree(sweep, sweep.parent / "second" / "within")
+    collect(sweep, run)
+    found = table(collect(sweep.parent, run) / "runs.csv")
+    assert [(one["folder"], one["setting"], one["state"]) for one in found] == [
+        ("second/within/x=1/a-dog-0", "sweep=second/within, x=1", "finished"),
+        ("second/within/a-dog-1", "sweep=second/within", "waiting"),
+        ("sweep/x=1/a-dog-0", "sweep=sweep, x=1", "finished"),
+        ("sweep/a-dog-1", "sweep=sweep", "waiting"),
+    ]
+
+
+BOMB = "a: &a [x, x]\n" + "".join(f"b{n}: &b{n} [*{f'b{n - 1}' if n else 'a'}, *a]\n" for n in range(40))
+
+
+DAMAGED = [BOMB + "prompt: *b39\n", "prompt: &a [*a]\n", "[" * 20_000, "? {a: 1}\n: 2\n", "seed: " + "9" * 5000]
+DAMAGED += [
+    "prompt: !!timestamp zz",
+    "prompt: !!bool zz",
+    "prompt: !!binary x",
+    "prompt: [1]",
+    'prompt: "\\uD800 \\0"',
+    "",
+    "x: " + "y" * 2**20,
+]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_run_is_shown_whatever_its_configuration_is(sweep: Path, run: Run, text: str) -> None:
+    (sweep / "a-dog-0").mkdir(parents=True)
+    (sweep / "a-dog-0" / "config.yaml").write_text(text)
+    (found,) = table(collect(sweep, run) / "runs.csv")
+    assert (found["folder"], found["prompt"], found["seed"]) == ("a-dog-0", "a-dog", "0")
+
+
+def test_a_folder_that_was_sent_keeps_nobody_waiting_and_shows_nothing_else(
+    leave: Leave, sweep: Path, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "12_0_log.out").write_text("secret")
+    leave(seed=0, said=status("failed", job="../../..", reason="no\x1b]0;mine\x07 \ud800"))
+    folder = leave(seed=1, metrics_json='{"loss": 1' + "0" * 400 + ', "device": "\\ud800"}')
+    for name in ("run.log", "status.json", "metrics.csv"):
+        os.mkfifo(folder / name)
+    held = leave(seed=2, said=status(), metrics_csv="step,loss\nnan,1\ninf,2\n")
+    leave(seed=3).rmdir()
+    (sweep / "a-dog-3").symlink_to("a-dog-3")
+    with claimed(held):
+        found = table(collect(sweep, run) / "runs.csv")
+    assert [(one["seed"], one["state"]) for one in found] == [("0", "killed"), ("1", "finished"), ("2", "running")]
+
+
+def test_runs_without_a_name_that_can_be_written_are_left_out(sweep: Path, run: Run) -> None:
+    for name in (b"a-dog-0", b"\xff-0", b"\x1b[2J-0"):
+        folder = os.fsencode(sweep) + b"/" + name
+        os.makedirs(folder)
+        Path(os.fsdecode(folder), "config.yaml").touch()
+    place = collect(sweep, run)
+    assert len(table(place / "runs.csv")) == 1 and "its name is no text" in (place / "run.log").read_text()
 
 
 def test_a_damaged_sweep_json_is_told_and_what_has_begun_is_shown(leave: Leave, sweep: Path, run: Run) -> None:

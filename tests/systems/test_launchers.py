@@ -132,6 +132,43 @@ def test_sweep_json_that_is_damaged_is_named(tmp_path: Path) -> None:
         read_sweep(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"folder": folder} for folder in (5, "", ".", "/etc", "../other", "a/../../b", "a\0b", "\x1b[2J", "\ud800")),
+        *({"prompt": prompt} for prompt in ([1], 5, "\ud800", "\x1b")),
+        *({"variant": {}}, {"variant": "a\nb"}, {"seed": "x"}, {"overrides": "x"}, {"overrides": [1]}),
+    ],
+)
+def test_sweep_json_that_is_not_what_a_sweep_writes_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
+    right = {"folder": "a-0", "prompt": "a", "seed": 0, "variant": "", "overrides": []}
+    (tmp_path / "sweep.json").write_text(json.dumps({"runs": [right]}))
+    assert read_sweep(tmp_path) == [SweptRun("a-0", "a", 0, "", ())]
+    (tmp_path / "sweep.json").write_text(json.dumps({"runs": [right, right | wrong]}))
+    with pytest.raises(UserError, match=r"sweep.json cannot be read"):
+        read_sweep(tmp_path)
+
+
+def test_results_are_looked_for_where_nothing_was_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are unpickled, and the numbers of jobs can be guessed."""
+    made = []
+
+    class Executor:
+        def __init__(self, folder: Path, **settings: object) -> None:
+            made.append(folder)
+            assert list(folder.parent.iterdir()) == []
+
+        def update_parameters(self, **settings: object) -> None: ...
+
+        def submit_array(self, runs: object) -> list[object]:
+            return []
+
+    monkeypatch.setattr("submitit.SlurmExecutor", Executor)
+    for _ in range(2):
+        Slurm()._submit([], tmp_path)
+    assert made[0] != made[1] and {place.parents[1] for place in made} == {tmp_path / ".submitit"}
+
+
 def test_the_end_tells_which_runs_are_not_finished_and_the_worst_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -37,11 +38,20 @@ def test_job_of_an_array_is_named_as_scancel_wants_it(tmp_path: Path, monkeypatc
     assert Status().job == "12_3"
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "[]", '"running"', '{"starts": 3}', "\x00"])
+WRONG = [{"state": [1]}, {"state": "mine"}, {"reason": 5}, {"job": 5}, {"job": "../../x"}, {"job": ".."}, {"step": "1"}]
+WRONG += [{"starts": 3}, {"starts": ["x"]}, {"host": None}, {"code": []}]
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '"running"', "\x00", "[" * 100_000, *map(json.dumps, WRONG)])
 def test_what_cannot_be_read_is_no_status(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "status.json").write_text(text)
     assert read_status(tmp_path) is None
+
+
+def test_what_a_terminal_would_obey_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text(json.dumps({"state": "failed", "reason": "no\x1b]0;mine\x07 \ud800\nmemory"}))
+    assert read_status(tmp_path).reason == "no]0;mine \nmemory"
 
 
 def test_status_of_another_version_is_read(tmp_path: Path) -> None:
