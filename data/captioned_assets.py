@@ -16,6 +16,7 @@ ENDINGS = (".glb", ".gltf", ".obj", ".ply", ".stl")
 CAPTIONS = ("captions.jsonl", "captions.csv", "captions.tsv", "captions.txt")  # the first that is there
 HELD_OUT = "heldout.txt"
 TRAIN, HELDOUT = "train", "heldout"
+SPLIT = re.compile(r"\w{1,40}")  # a part of file names
 HEADERS = {"file", "file_name", "filename", "path", "uid", "id", "name", "object", "model"}  # of a column of files
 WAYS = '{"file": "models/fox.glb", "captions": ["a red fox", "a fox"]} in a .jsonl, or file<TAB>caption in a .txt'
 
@@ -49,6 +50,8 @@ def list_assets(folder: Path, captions: str | None, key: str) -> list[CaptionedA
     given = [Path(captions)] if captions else [folder / name for name in CAPTIONS]
     source = next((file for file in given if file.is_file()), None)
     files = _files(folder)
+    if leaving := next((file for file in files if not is_inside(file, folder)), None):
+        raise UserError(f"{folder}: {leaving} is a link out of the folder; put the file in its place")
     rows = _rows(source, folder, files) if source else [_Row(file, [_said(file, folder)]) for file in files]
     held_out = _held_out(folder / HELD_OUT, [*files, *(row.file for row in rows)])
     assets, taken = [], set[str]()
@@ -130,8 +133,8 @@ def _rows(source: Path, folder: Path, files: Sequence[str]) -> list[_Row]:
     else:
         rows = list(_table_rows(source, lines, _Names(files)))
     for row in rows:
-        if not is_inside(row.file):
-            raise UserError(f"{source}: {row.file} is not inside {folder}; say paths from there")
+        if not is_inside(row.file, folder):
+            raise UserError(f"{source}: {row.file[:200]} is not inside {folder}; say paths from there")
     if not rows:
         raise UserError(f"{source} lists nothing; say rows like {WAYS}")
     return _merged(rows, source)
@@ -156,10 +159,10 @@ def _json_row(line: str, place: str) -> _Row:
     said = (row.get("captions") or [row.get("caption")]) if isinstance(file, str) else None
     split, licence = (row.get("split"), row.get("licence", row.get("license"))) if said else (None, None)
     texts = isinstance(said, list) and all(isinstance(text, str) and text.strip() for text in said)
-    if not isinstance(file, str) or not texts or not isinstance(licence, str | None):
+    if not isinstance(file, str) or not PurePosixPath(file).name or not texts or not isinstance(licence, str | None):
         raise UserError(f"{place} has no file, or no captions; say rows like {WAYS}")
-    if split is not None and not re.fullmatch(r"\w+", str(split)):
-        raise UserError(f"{place}: split is {split!r}; say one word, such as {TRAIN} or {HELDOUT}")
+    if split is not None and not (isinstance(split, str) and SPLIT.fullmatch(split)):
+        raise UserError(f"{place}: split is {str(split)[:200]!r}; say one word, such as {TRAIN} or {HELDOUT}")
     assert isinstance(said, list)
     return _Row(str(PurePosixPath(file)), said, split, licence)
 
@@ -184,6 +187,6 @@ def _table_rows(source: Path, lines: Iterable[str], names: _Names) -> Iterator[_
 def _caption_in(row: Sequence[str], place: str, between: str) -> str:
     if len(row) > 2:
         raise UserError(f"{place} has {len(row)} columns: a caption with {between} in it must be in quotes, in a .csv")
-    if len(row) < 2 or not row[0].strip() or not row[1].strip():
+    if len(row) < 2 or not PurePosixPath(row[0].strip()).name or not row[1].strip():
         raise UserError(f"{place} has no file, or no caption; say rows like {WAYS}")
     return row[1].strip()

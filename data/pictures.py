@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from array import array
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from data.errors import UserError
 from data.ranges import PositiveInt
-from data.reading import LARGEST_TABLE, is_inside, parse_table, read_text
+from data.reading import LARGEST_TABLE, is_inside, leads_into, parse_table, read_text
 from data.tars import LARGEST, Member, Samples, written
 
 ENDINGS = ("jpg", "jpeg", "png", "webp")
@@ -94,7 +95,7 @@ class CaptionedPictures:
     def image(self, index: int) -> UInt8[Tensor, "size size 3"]:
         """Without the caption."""
         with self._telling_of(self.entries[index]):
-            return _square(_read(self.entries[index].picture), self.size)
+            return _square(read_within(self.entries[index].picture), self.size)
 
     def caption(self, index: int) -> str:
         """Without the picture."""
@@ -115,7 +116,13 @@ class CaptionedPictures:
             lines = enumerate(self._lines(table), 1)
             return [self._row(folder, line, f"{table}, line {n}") for n, line in lines if line.strip()]
         files = sorted(file for file in folder.rglob("*") if file.suffix.lower().lstrip(".") in ENDINGS)
-        return [_Entry(file, file.with_suffix(".txt")) for file in files if file.with_suffix(".txt").is_file()]
+        found = [(file, file.with_suffix(".txt")) for file in files if file.with_suffix(".txt").is_file()]
+        for file in (file for pair in found for file in pair):
+            if not leads_into(file, folder):
+                raise UserError(
+                    f"{self.key}={self.path}: {file} is a link out of the folder; put the file in its place"
+                )
+        return [_Entry(picture, caption) for picture, caption in found if picture.is_file()]
 
     def _lines(self, table: Path) -> list[str]:
         try:
@@ -131,10 +138,10 @@ class CaptionedPictures:
         file, caption = row.get("file", row.get("file_name")), row.get("caption", row.get("text"))
         if not isinstance(file, str) or not isinstance(caption, str):
             raise UserError(f"{self.key}={self.path}: {place} has no file, or no caption; say {WAYS}")
-        if not is_inside(file):
-            raise UserError(f"{self.key}={self.path}: {place} names {file}, which is not in the folder")
-        if not (folder / file).is_file():
-            raise UserError(f"{self.key}={self.path}: {place} names {file}, which is not there")
+        if not is_inside(file, folder):
+            raise UserError(f"{self.key}={self.path}: {place} names {file[:200]}, which is not in the folder")
+        if not os.path.isfile(folder / file):  # False also for a name that no file can have
+            raise UserError(f"{self.key}={self.path}: {place} names {file[:200]}, which is not there")
         return _Entry(folder / file, caption)
 
 
@@ -165,13 +172,13 @@ def _told(endings: Sequence[str]) -> tuple[str | None, str | None]:
 def read_picture(file: Path, size: int) -> UInt8[Tensor, "size size 3"]:
     """One that needs no caption, scaled and cut like the others. OSError or ValueError says what is wrong with it."""
     with _one_error():
-        return _square(_read(file), size)
+        return _square(read_within(file), size)
 
 
 def read_cutout(file: Path, size: int) -> UInt8[Tensor, "size size 4"]:
     """The same with its transparency: 255 everywhere, if it has none."""
     with _one_error():
-        return _square(_read(file), size, "RGBA")
+        return _square(read_within(file), size, "RGBA")
 
 
 @contextmanager
@@ -182,7 +189,8 @@ def _one_error() -> Iterator[None]:
         raise ValueError(str(error)) from error
 
 
-def _read(file: Path | Member) -> bytes:
+def read_within(file: Path | Member) -> bytes:
+    """ValueError, if it is larger than any picture."""
     if isinstance(file, Path) and file.stat().st_size > LARGEST:
         raise ValueError(f"it is larger than {LARGEST} bytes")
     return file.read_bytes() if isinstance(file, Path) else file.read()
@@ -191,18 +199,25 @@ def _read(file: Path | Member) -> bytes:
 def _caption(found: str | Path | Member) -> str:
     caption: object = found
     if not isinstance(found, str):
-        text = _read(found).decode("utf-8-sig")
+        text = read_within(found).decode("utf-8-sig")
         caption = parse_table(text).get("caption") if found.name.endswith(".json") else text
     if not isinstance(caption, str) or not caption.strip():
         raise ValueError("it has no caption")
     return caption.strip()
 
 
-def _square(content: bytes, size: int, mode: Literal["RGB", "RGBA"] = "RGB") -> UInt8[Tensor, "h w c"]:
-    """As it is meant to be seen: turned as its EXIF says, and in RGB over white where it is transparent."""
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+@contextmanager
+def opened(content: bytes, formats: tuple[str, ...] = FORMATS) -> Iterator[Image.Image]:
+    """ValueError before its pixels are unpacked, if there are too many."""
+    with Image.open(io.BytesIO(content), formats=formats) as image:
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"it is {image.width} x {image.height} pixels, more than {MOST_PIXELS}")
+        yield image
+
+
+def _square(content: bytes, size: int, mode: Literal["RGB", "RGBA"] = "RGB") -> UInt8[Tensor, "h w c"]:
+    """As it is meant to be seen: turned as its EXIF says, and in RGB over white where it is transparent."""
+    with opened(content) as image:
         upright = _eight_bits(ImageOps.exif_transpose(image))
         if upright.has_transparency_data and mode == "RGB":
             upright = upright.convert("RGBA")

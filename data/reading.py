@@ -43,10 +43,23 @@ def text_of(stream: BinaryIO, largest: int) -> str:
         raise ValueError(f"is no text in UTF-8 ({error})") from None
 
 
-def is_inside(path: str) -> bool:
-    """Whether a path that a list names stays in the folder of the list."""
+def is_inside(path: str, folder: Path) -> bool:
+    """Whether a path that a list names stays in the folder of the list: in words, and where its links lead."""
+    return stays_below(path) and leads_into(folder / path, folder)
+
+
+def stays_below(path: str) -> bool:
+    """In words."""
     kinds = (PurePosixPath(path), PureWindowsPath(path))
     return not any(kind.is_absolute() or kind.drive or ".." in kind.parts for kind in kinds)
+
+
+def leads_into(file: Path, folder: Path) -> bool:
+    """Whether a file is in a folder once all links are followed, those of the way to the folder too."""
+    try:
+        return Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder))
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def read_json(file: Path) -> dict:

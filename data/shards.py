@@ -21,6 +21,7 @@ from torch import Tensor
 from data.cameras import Cameras
 from data.captioned_assets import TRAIN
 from data.errors import UserError
+from data.pictures import DAMAGED
 from data.reading import parse_table
 from data.tars import Member, Samples
 
@@ -133,7 +134,7 @@ class Shards:
         """UserError with the place of what is damaged."""
         try:
             yield
-        except (KeyError, ValueError, TypeError, IndexError, OSError, Image.DecompressionBombError) as error:
+        except (*DAMAGED, RuntimeError, Image.DecompressionBombError) as error:
             raise UserError(
                 f"{self.key}={self.path}: {self.place(index)} is damaged ({error!r}); render it again"
             ) from error

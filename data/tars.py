@@ -17,6 +17,7 @@ from data.whole_file import whole
 
 LARGEST = 2**26  # bytes of a member
 MOST = 2**20  # members of one tar file
+LARGEST_HEADER = 2**14  # bytes that say more of a member than has room in its block: a path has 4096
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,24 @@ class Member:
         with open(self.tar, "rb") as file:
             file.seek(self.offset)
             return file.read(self.size)
+
+
+EXTENDED = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
+class _Header(tarfile.TarInfo):
+    """tarfile takes a time for such a header that grows with the square of its length, whatever it says."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in EXTENDED and self.size > LARGEST_HEADER:
+            raise tarfile.ReadError(f"a header has {self.size} bytes, more than {LARGEST_HEADER}")
+        return super()._proc_member(tar)  # type: ignore[misc]  # which is there for subclasses, says tarfile
 
 
 def write_tar(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
@@ -104,7 +123,7 @@ def read_samples(path: Path, key: str) -> dict[str, dict[str, Member]]:
 def _members(path: Path, key: str) -> list[Member]:
     found: list[Member] = []
     try:
-        with tarfile.open(path, "r:") as tar:
+        with tarfile.open(path, "r:", tarinfo=_Header) as tar:
             for m in tar:
                 if m.size < 0 or (found and m.offset_data <= found[-1].offset):
                     raise tarfile.ReadError(f"{m.name} lies before the one before it")

@@ -4,10 +4,12 @@ heavy, so that a wrong path is told at once."""
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import UserError
+from data.reading import leads_into
 from data.whole_file import restored
 from guidance.weights.file_format import file_format
 
@@ -46,6 +48,15 @@ def find_prior(path: str) -> Path | HubId:
     else:
         check_parts(found, f"prior.path={path}")
     return found.resolve()
+
+
+def copy_part(prior: Path, part: str, to: Path) -> None:
+    """UserError for a link to what is not the prior's: it would be given away with the copy."""
+    hub = prior.parent.name == "snapshots"  # whose cache has the files of a snapshot beside all snapshots
+    for file in (prior / part).rglob("*"):
+        if not leads_into(file, prior.parents[1] if hub else prior):
+            raise UserError(f"prior.path={prior}: {file} is a link out of the folder; put the file in its place")
+    shutil.copytree(prior / part, to / part)
 
 
 def check_parts(folder: Path, key: str) -> None:

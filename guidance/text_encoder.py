@@ -36,7 +36,18 @@ class TextEncoder:
 def load_text_encoder(folder: Path, device: torch.device) -> TextEncoder:
     """From a prior's folder."""
     model = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, local_files_only=True)
-    return TextEncoder(load_tokenizer(folder / "tokenizer"), model.to(device))
+    tokenizer = load_tokenizer(folder / "tokenizer")
+    if isinstance(tokenizer, WordTokenizer):
+        _check_room(tokenizer, model)
+    return TextEncoder(tokenizer, model.to(device))
+
+
+def _check_room(tokenizer: WordTokenizer, model: CLIPTextModel) -> None:
+    places, rows = model.config.max_position_embeddings, model.config.vocab_size
+    if tokenizer.length > places:
+        raise ValueError(f"its tokenizer says {tokenizer.length} tokens, of which the text encoder reads {places}")
+    if len(tokenizer) > rows:
+        raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, of which the text encoder knows {rows}")
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:

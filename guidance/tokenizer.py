@@ -11,9 +11,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from data.reading import read_json
 from data.words import words_of
 
 PAD, BOS, EOS, UNKNOWN = range(4)
+LENGTH = 24  # tokens of a sentence
+SHORTEST = 3  # its begin, a word and its end
 
 
 @runtime_checkable
@@ -41,7 +44,7 @@ class WordTokenizer:
 
     end = EOS
 
-    def __init__(self, words: Sequence[str], length: int = 24, known: Sequence[str] | None = None) -> None:
+    def __init__(self, words: Sequence[str], length: int = LENGTH, known: Sequence[str] | None = None) -> None:
         self.words, self.length = tuple(words), length
         self.known = None if known is None else tuple(known)
         self._id = {word: UNKNOWN + 1 + i for i, word in enumerate(self.words)}
@@ -72,7 +75,15 @@ class WordTokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> WordTokenizer:
-        return cls(**json.loads((folder / "vocabulary.json").read_text()))
+        """Raises ValueError with what is wrong with its file."""
+        said = read_json(folder / "vocabulary.json")
+        words, length, known = said.get("words"), said.get("length", LENGTH), said.get("known")
+        texts = [one for one in (words, known) if one is not None]
+        if words is None or not all(isinstance(one, list) and all(isinstance(w, str) for w in one) for one in texts):
+            raise ValueError("vocabulary.json holds no list of words")
+        if type(length) is not int or length < SHORTEST:
+            raise ValueError(f"vocabulary.json says that its sentences have {length!r} tokens")
+        return cls(words, length, known)
 
 
 def append(ids: Int[Tensor, "b l"], words: Int[Tensor, "b k"], end_token: int) -> Int[Tensor, "b l"]:

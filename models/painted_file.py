@@ -19,7 +19,7 @@ from trimesh.visual.material import SimpleMaterial
 
 from data.pictures import MOST_PIXELS
 from models.color import linear_from_srgb
-from models.mesh_file import check_mesh_file
+from models.mesh_file import PlacedMesh, read_meshes
 from models.painted import Painted
 from models.triangles import Triangles
 
@@ -42,9 +42,10 @@ def read_painted(path: str, z_up: bool, colors: VertexColors, texture_size: int)
     texture_size: to which larger pictures are reduced.
     """
     try:
-        check_mesh_file(Path(path))
+        meshes = read_meshes(Path(path))
         srgb = colors == "srgb" or (colors == "auto" and _says_srgb(Path(path)))
-        parts = _parts(path, srgb, _Pictures(texture_size))
+        pictures = _Pictures(texture_size)
+        parts = [_part(one, srgb, pictures) for one in meshes]
     except FileNotFoundError:
         raise UnreadableError("the file is not there") from None
     except Exception as error:  # of a damaged file, parsers raise whatever they please
@@ -98,25 +99,9 @@ def _check_picture(image: Image.Image) -> None:
         raise ValueError(f"a texture is {image.format}, and not one of {', '.join(FORMATS)}")
 
 
-def _parts(path: str, srgb: bool, pictures: _Pictures) -> list[Painted]:
-    scene = trimesh.load_scene(path, process=False)
-    found = []
-    for node in scene.graph.nodes_geometry:
-        transform, name = scene.graph[node]
-        mesh = scene.geometry[name]
-        if isinstance(mesh, trimesh.Trimesh) and len(mesh.faces):
-            found.append(_part(mesh, np.asarray(transform), srgb, pictures))
-    return found
-
-
-def _part(mesh: trimesh.Trimesh, transform: Float[np.ndarray, "4 4"], srgb: bool, pictures: _Pictures) -> Painted:
-    linear = transform[:3, :3]
-    vertices = np.asarray(mesh.vertices) @ linear.T + transform[:3, 3]
-    if not np.isfinite(vertices).all():
-        raise ValueError("not all its coordinates are numbers")
-    surface = Triangles(torch.from_numpy(vertices.astype(np.float32)), torch.tensor(mesh.faces, dtype=torch.long))
-    if int(surface.faces.max()) >= len(vertices) or int(surface.faces.min()) < 0:
-        raise ValueError("it has triangles without corners")
+def _part(one: PlacedMesh, srgb: bool, pictures: _Pictures) -> Painted:
+    mesh, linear = one.mesh, one.transform[:3, :3]
+    surface = Triangles(torch.from_numpy(one.vertices.astype(np.float32)), torch.tensor(one.faces))
     flat = surface.face_normals()[:, None].expand(-1, 3, -1)
     normals = flat
     if "vertex_normals" in mesh._cache.cache:  # else trimesh makes up smooth ones

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from data.errors import UserError
 from data.ranges import PositiveFloat
-from models.mesh_file import check_mesh_file
+from models.mesh_file import PlacedMesh, read_meshes
 from models.normals import direction
 from models.triangles import Triangles
 
@@ -84,17 +85,10 @@ def read_triangles(path: str, size: float, z_up: bool, key: str) -> Triangles:
     z_up: the file has our axes, z up and x to the front; else those of glTF, y up and z to the front.
     key: under which the user named the file.
     """
-    import trimesh
-
     if not Path(path).is_file():
         raise UserError(f"{key}={path} is not there: give an OBJ, GLB, PLY or STL file")
     try:
-        check_mesh_file(Path(path))
-        mesh = trimesh.load_mesh(path)
-        vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int64)
-        if not np.isfinite(vertices).all() or (len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices)):
-            raise ValueError("its coordinates are no numbers, or its triangles have no corners")
-        vertices, faces = _welded(vertices, faces)
+        vertices, faces = _welded(*_joined(read_meshes(Path(path))))
     except Exception as error:  # of a damaged file, parsers raise whatever they please
         raise UserError(
             f"{key}={path} cannot be read as a mesh ({error}): give an OBJ, GLB, PLY or STL file"
@@ -110,12 +104,25 @@ def read_triangles(path: str, size: float, z_up: bool, key: str) -> Triangles:
     return surface
 
 
+def _joined(meshes: Sequence[PlacedMesh]) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
+    """Without their looks: to join those, every texture would be unpacked. What a mirror has turned is turned back."""
+    vertices, faces, count = [np.empty((0, 3), np.float32)], [np.empty((0, 3), np.int64)], 0
+    for one in meshes:
+        mirrored = np.linalg.det(one.transform[:3, :3]) < 0
+        vertices.append(one.vertices.astype(np.float32))
+        faces.append((one.faces[:, ::-1] if mirrored else one.faces) + count)
+        count += len(vertices[-1])
+    return np.concatenate(vertices), np.concatenate(faces)
+
+
 def _welded(
     vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]
 ) -> tuple[Float[np.ndarray, "w 3"], Int[np.ndarray, "g 3"]]:
-    """Without doubled vertices; then, without faces that are no triangles any more, or there again (from behind)."""
+    """Without doubled vertices; then, without faces that are no triangles any more, or there again (from behind); and
+    without vertices of none."""
     places, index = np.unique(vertices, axis=0, return_inverse=True)
     corners = np.sort(index.reshape(-1)[faces], axis=1)
     _, first = np.unique(corners, axis=0, return_index=True)
     flat = (corners[first, :2] == corners[first, 1:]).any(axis=1)
-    return places, index.reshape(-1)[faces[np.sort(first[~flat])]]
+    used, corners = np.unique(index.reshape(-1)[faces[np.sort(first[~flat])]], return_inverse=True)
+    return places[used], corners.reshape(-1, 3)

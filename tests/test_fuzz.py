@@ -1,7 +1,8 @@
-"""300 wrong command lines, configurations and files: each is answered by a sentence, and nothing is lost or run."""
+"""Over 300 wrong command lines, configurations and files: each is answered by a sentence; nothing is lost or run."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from systems.command.ending import WENT_WRONG, WRONG_INPUT
 from tests.fuzzing import command_lines
 from tests.watching import Watch, hashes
 from tests.wrong_files import wrong_configs, wrong_files
+from tests.wrong_folders import ghostscript, wrong_folders
 
 make_run_folder = small.make_run_folder
 PROMPT = "prompt=a red dog"
@@ -35,6 +37,7 @@ def ask(
     """Gives a command line to the program; fails unless it is refused as it should be."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(ghostscript(tmp_path)), prepend=os.pathsep)
 
     def check(arguments: list[str]) -> None:
         before = hashes(tmp_path)
@@ -84,6 +87,14 @@ def test_a_wrong_file_is_refused(
     tmp_path: Path,
 ) -> None:
     for number, (name, arguments) in enumerate(wrong_files(SEED, make_run_folder(), tmp_path)):
+        try:
+            ask([*([] if "prior.path" in " ".join(arguments) else [prior]), f"name=case-{number}", *arguments])
+        except AssertionError as error:
+            raise AssertionError(f"{name}: {error}") from None
+
+
+def test_a_wrong_folder_is_refused(ask: Ask, prior: str, tmp_path: Path) -> None:
+    for number, (name, arguments) in enumerate(wrong_folders(tmp_path)):
         try:
             ask([*([] if "prior.path" in " ".join(arguments) else [prior]), f"name=case-{number}", *arguments])
         except AssertionError as error:

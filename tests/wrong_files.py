@@ -135,11 +135,22 @@ def wrong_files(seed: int, run: Path, folder: Path) -> Iterator[Case]:
     plain = ["prompt=a red dog", "background=solid", "~background.color"]  # which the type checker of tests reads
     for name, content in _programs(folder / "canary"):
         yield name, [*plain, f"prior.path={_write(folder / f'{name}.pt', content)}"]
+    yield "malicious state", _continued(folder)
     for name, content in _damaged(rng, right):
         yield name, ["prompt=a red dog", f"resume={_write(folder / f'{name}.ckpt', content)}"]
     for name, content in _meshes(rng):
         file = _write(folder / name, content)
         yield name, [*plain, "renderer=texture", f"geometry.path={file}"]
+
+
+def _continued(folder: Path) -> list[str]:
+    """A whole run, up to where its state is read: with a prior that is one, and with no pairs, as above."""
+    content = _saved({"state_dict": _Malicious(folder / "canary"), "global_step": 7, "loops": {}, "callbacks": {}})
+    small = ["geometry.hidden=8", "geometry.encoding.n_levels=2", "geometry.encoding.log2_table_size=8"]
+    small += ["geometry.encoding.backend=torch", "renderer.occupancy.resolution=8", "device=cpu"]
+    plain = ["background=solid", "~background.color", "~data.elevation", "~data.fov", "~system.betas"]
+    file = _write(folder / "malicious.ckpt", content)
+    return ["prompt=a red dog", "prior.path=assets/mini", *small, *plain, f"resume={file}"]
 
 
 def _programs(canary: Path) -> Iterator[tuple[str, bytes]]:

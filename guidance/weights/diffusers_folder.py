@@ -26,6 +26,7 @@ from guidance.weights.unet import UNetSizes
 T = TypeVar("T")
 Module = TypeVar("Module", CameraUNet, AutoencoderKL)
 ORIGINAL_UNET = "MultiViewUNetModel"
+LARGEST_LATENTS = 1024  # across: of pictures of 8192 pixels
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 
 
@@ -62,7 +63,14 @@ class DiffusersFolder:
                 return _original_unet(part, config.get("image_size", 32), dtype, device)
             return _from_pretrained(CameraUNet, part, dtype, device)
 
-        return load_part(self._folder, "unet", load)
+        def checked(part: Path) -> CameraUNet:
+            unet = load(part)
+            size = unet.config.sample_size
+            if type(size) is not int or not 1 <= size <= LARGEST_LATENTS:
+                raise ValueError(f"its sample_size is {size!r}, and not from 1 to {LARGEST_LATENTS}")
+            return unet
+
+        return load_part(self._folder, "unet", checked)
 
     def vae(self, dtype: torch.dtype, device: torch.device) -> AutoencoderKL:
         return load_part(self._folder, "vae", lambda part: _from_pretrained(AutoencoderKL, part, dtype, device))

@@ -40,10 +40,14 @@ def _check_safetensors(file: Path, size: int) -> None:
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         header = stream.read(length) if length < min(size, LONGEST_HEADER) else b""
+    if 8 + length > size:
+        raise ValueError(f"that ends too early, after {size:,} bytes{AGAIN}")
     try:
         tensors = json.loads(header)
-        end = max((value["data_offsets"][1] for name, value in tensors.items() if name != "__metadata__"), default=0)
+        ends = [value["data_offsets"][1] for name, value in tensors.items() if name != "__metadata__"]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        end = size
-    if 8 + length + end > size:
+        ends = [None]
+    if not all(type(end) is int and end >= 0 for end in ends):
+        raise ValueError(f"that is damaged: its header does not say where its tensors are{AGAIN}")
+    if 8 + length + max(ends, default=0) > size:
         raise ValueError(f"that ends too early, after {size:,} bytes{AGAIN}")

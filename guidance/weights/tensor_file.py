@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from data import torch_file
@@ -24,8 +24,11 @@ def open_tensors(file: Path) -> TensorFile:
     """Raises ValueError with the end of a sentence "this is a file ..."."""
     kind = file_format(file)
     if kind == "safetensors":
-        with safe_open(file, "pt") as opened:
-            return TensorFile({name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118
+        try:
+            with safe_open(file, "pt") as opened:
+                return TensorFile({name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(f"that is damaged ({str(error)[:200]}){AGAIN}") from error
     try:
         content = torch_file.load(file, mmap=kind == "torch")
     except torch_file.ProgramError as error:
@@ -38,10 +41,11 @@ def open_tensors(file: Path) -> TensorFile:
     if wrapped and {"callbacks", "loops"} & content.keys() and "optimizer_states" in content:
         _refuse_run(content[WRAPPER])
     content = content[WRAPPER] if wrapped else content
-    return TensorFile({name: value for name, value in content.items() if isinstance(value, Tensor)}, wrapped)
+    named = {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    return TensorFile(named, wrapped)
 
 
-def _refuse_run(names: dict[str, Tensor]) -> None:
+def _refuse_run(content: dict[object, object]) -> None:
     """A Lightning checkpoint may well be of Stable Diffusion: only one that holds other weights is refused here."""
-    if not any(name.startswith("model.diffusion_model.") for name in names):
+    if not any(str(name).startswith("model.diffusion_model.") for name in content):
         raise ValueError("that is the checkpoint of a run, not a prior; continue the run with resume=FILE instead")

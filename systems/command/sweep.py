@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from data.errors import UserError
 from data.plain_text import is_plain, one_line, printable
-from data.reading import is_inside, read_json
+from data.reading import read_json, stays_below
 from data.whole_file import write_text
 from systems.command.alone import alone
 from systems.command.claim import is_held
@@ -97,7 +97,7 @@ def read_sweep(folder: Path) -> list[SweptRun]:
 def _run(said: dict[str, object]) -> SweptRun:
     """Of a file that anyone may have sent."""
     folder, prompt, seed, variant, overrides = (said[one.name] for one in fields(SweptRun))
-    if not (isinstance(folder, str) and is_inside(folder) and Path(folder).parts and is_plain(folder)):
+    if not (isinstance(folder, str) and stays_below(folder) and Path(folder).parts and is_plain(folder)):
         raise ValueError("it names a folder that is not within its own")
     if not (prompt is None or (isinstance(prompt, str) and printable(prompt) == prompt)):
         raise ValueError("a prompt of it is no text")

@@ -15,11 +15,15 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from omegaconf import OmegaConf
-from PIL import Image
+from omegaconf.errors import OmegaConfBaseException
+from PIL import Image, UnidentifiedImageError
 
+from data.errors import UserError
+from data.pictures import DAMAGED, MOST_PIXELS, opened, read_within
 from data.samplers import turntable
 from data.whole_file import write_text
 from metrics.toybox_truth import toy_of, true_views
+from systems.command.stored_config import read_config
 from systems.reports.pictures import to_bytes
 from systems.reports.tables import Table
 
@@ -53,11 +57,30 @@ def true_row(prompt: str, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"] | None
 
 def row_of(folder: Path, row: int = 0, size: int = SIZE) -> UInt8[np.ndarray, "h w 3"]:
     """Of a run's views.png, small; 0: the renders, 1: below them, the mesh."""
-    views = Image.open(folder / "views.png").convert("RGB")
-    n = OmegaConf.select(OmegaConf.load(folder / "config.yaml"), "report.n_views", default=N_VIEWS)
-    large = views.width // n
-    part = views.crop((0, row * large, views.width, (row + 1) * large))
-    return np.asarray(part.resize((n * size, size), Image.Resampling.BOX))
+    n = _n_views(folder / "config.yaml")
+    try:
+        with opened(read_within(folder / "views.png"), ("PNG",)) as views:
+            if not 1 <= n <= min(views.width, MOST_PIXELS // size**2):
+                raise ValueError(f"it has {views.width} pixels across, and no {n} views")
+            large = views.width // n
+            part = views.convert("RGB").crop((0, row * large, views.width, (row + 1) * large))
+        return np.asarray(part.resize((n * size, size), Image.Resampling.BOX))
+    except (*DAMAGED, Image.DecompressionBombError) as error:
+        why = "it is no PNG" if isinstance(error, UnidentifiedImageError) else error
+        raise UserError(f"{folder}/views.png cannot be shown ({why}): run it again, or leave it out") from error
+
+
+def _n_views(config: Path) -> int:
+    """That its views.png shows, as the configuration of the run says."""
+    try:
+        n = OmegaConf.select(read_config(config), "report.n_views", default=N_VIEWS)
+    except (OSError, ValueError, OmegaConfBaseException) as error:
+        raise UserError(f"{config} cannot be read (it {error}): run it again, or leave it out") from error
+    if type(n) is not int:
+        raise UserError(
+            f"{config} says report.n_views={str(n)[:200]}, which is no number: run it again, or leave it out"
+        )
+    return n
 
 
 def write_gallery(

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from data.whole_file import whole_folder
 from guidance.diffusion_prior import DiffusionPrior
 from guidance.learner import Learner
-from guidance.prior_folder import HubId, find_prior
+from guidance.prior_folder import HubId, copy_part, find_prior
 from guidance.tokenizer import WordTokenizer
 from guidance.weights.conversion import write_folder
 from guidance.weights.original_file import OriginalCheckpoint
@@ -43,7 +43,7 @@ def _write_rest(prior: DiffusionPrior, folder: Path, dtype: torch.dtype) -> None
         write_folder(OriginalCheckpoint(source), folder, asked, dtype)
         return
     for part in ("vae", "tokenizer"):
-        shutil.copytree(source / part, folder / part)
+        copy_part(source, part, folder)
     scheduler = DDIMScheduler.from_pretrained(source / "scheduler")
     scheduler.register_to_config(prediction_type=prior.prediction_type)
     scheduler.save_pretrained(folder / "scheduler")

@@ -124,7 +124,7 @@ def _planned(manifest: Path) -> dict:
 
 
 def _bytes(file: Path) -> int | None:
-    return file.stat().st_size if file.is_file() else None
+    return file.stat().st_size if os.path.isfile(file) else None  # False also for a name that no file can have
 
 
 def sheet(folder: Path, splits: Sequence[str]) -> UInt8[np.ndarray, "h w 3"]:

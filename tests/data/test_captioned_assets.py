@@ -164,6 +164,11 @@ def test_no_two_objects_have_one_key(tmp_path: Path) -> None:
         ('{"file": "a.glb", "caption": "a", "split": "../x"}', "line 1: split is '../x'"),
         ('{"file": "../a.glb", "caption": "a"}', "../a.glb is not inside"),
         ('{"file": "/a.glb", "caption": "a"}', "/a.glb is not inside"),
+        ('{"file": "", "caption": "a"}', "line 1 has no file, or no captions"),
+        ('{"file": ".", "caption": "a"}', "line 1 has no file, or no captions"),
+        ('{"file": "a.glb", "caption": "a", "split": 5}', "line 1: split is '5'"),
+        ('{"file": "a.glb", "caption": "a", "split": "%s"}' % ("s" * 300), "line 1: split is 's+'; say one word"),
+        ('{"file": "a\\u0000.glb", "caption": "a"}', "is not inside"),
         ("", "lists nothing"),
     ],
 )
@@ -176,3 +181,11 @@ def test_a_wrong_row_is_named(row: str, message: str, tmp_path: Path) -> None:
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"job.captions=/nowhere.csv: there is no such file"):
         list_assets(tmp_path, "/nowhere.csv", "job.captions")
+
+
+def test_a_link_out_of_the_folder_is_no_file_of_it(tmp_path: Path) -> None:
+    (tmp_path / "secret.glb").touch()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.glb").symlink_to("../secret.glb")
+    with pytest.raises(UserError, match=r"a\.glb is a link out of the folder; put the file in its place"):
+        list_assets(tmp_path / "mine", None, "captions")

@@ -142,3 +142,30 @@ def test_what_runs_another_program_to_be_read_is_no_picture(tmp_path: Path) -> N
     (tmp_path / "a.txt").write_text("a flag")
     with pytest.raises(UserError, match=r"a\.png cannot be read \(it is no picture\)"):
         CaptionedPictures(str(tmp_path))[0]
+
+
+@pytest.mark.parametrize("link", ["a.png", "a.txt"])
+def test_a_link_out_of_the_folder_is_not_read(tmp_path: Path, link: str) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name, content in (("a.png", encoded(flag())), ("a.txt", b"a flag")):
+        (tmp_path / name).write_bytes(content)
+        (mine / name).symlink_to(tmp_path / name) if name == link else (mine / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"path=.*{link} is a link out of the folder; put the file in its place"):
+        CaptionedPictures(str(mine))
+
+
+def test_a_list_names_no_picture_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(encoded(flag()))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "out").symlink_to(tmp_path)
+    (tmp_path / "mine" / "captions.jsonl").write_text('{"file": "out/secret.png", "caption": "a"}')
+    with pytest.raises(UserError, match=r"names out/secret\.png, which is not in the folder"):
+        CaptionedPictures(str(tmp_path / "mine"))
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "", ".", "a\\u0000b.png", "\\ud800"])
+def test_a_name_that_no_file_can_have_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / "captions.jsonl").write_text(f'{{"file": "{name}", "caption": "a"}}')
+    with pytest.raises(UserError, match=r"line 1 names .*, which is not (there|in the folder)"):
+        CaptionedPictures(str(tmp_path))

@@ -45,5 +45,22 @@ def test_a_mark_at_the_start_is_no_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", "..", "C:\\x", "a\\..\\..\\x", "\\\\host\\x"])
-def test_a_path_that_leaves_the_folder_is_told(path: str) -> None:
-    assert not is_inside(path) and is_inside("a/b..c/d.png")
+def test_a_path_that_leaves_the_folder_is_told(tmp_path: Path, path: str) -> None:
+    assert not is_inside(path, tmp_path) and is_inside("a/b..c/d.png", tmp_path)
+
+
+def test_a_link_that_leaves_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "secret").touch()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "out").symlink_to(tmp_path)
+    (mine / "file").symlink_to("../secret")
+    (mine / "here").symlink_to(mine)
+    (tmp_path / "link to mine").symlink_to(mine)
+    assert not is_inside("out/secret", mine) and not is_inside("file", mine)
+    assert is_inside("here/a.png", mine) and is_inside("a.png", tmp_path / "link to mine")
+
+
+@pytest.mark.parametrize("path", ["a\0.png", "\ud800.png"])
+def test_a_name_that_no_file_can_have_is_in_no_folder(tmp_path: Path, path: str) -> None:
+    assert not is_inside(path, tmp_path)

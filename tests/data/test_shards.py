@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -209,3 +210,13 @@ def test_settings_change_with_what_the_shards_hold(tmp_path: Path, rng: torch.Ge
     assert other != first
     shard(tmp_path, [seen("boat", rng)])
     assert ShardViews(path, size=8).settings not in (first, other)
+
+
+@pytest.mark.parametrize("number", [10**400, "1", None, {}])
+def test_an_angle_that_is_no_number_is_damage(tmp_path: Path, rng: torch.Generator, number: object) -> None:
+    members = dict(encode(seen("fox", rng)))
+    details = json.loads(members["fox.json"])
+    members["fox.json"] = json.dumps(details | {"fov_y": [number] * 4}).encode()
+    write_tar(tmp_path / "train-00000.tar", members.items())
+    with pytest.raises(UserError, match=r"fox in .* is damaged .*; render it again"):
+        Shards(str(tmp_path))[0]

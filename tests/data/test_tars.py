@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -56,3 +57,20 @@ def test_a_size_that_cannot_be_ends_in_a_sentence(tmp_path: Path, size: bytes) -
     (tmp_path / "a.tar").write_bytes(content)
     with pytest.raises(UserError, match=r"path=.*(cannot be read|says it is)"):
         read_samples(tmp_path / "a.tar", "path")
+
+
+def test_a_header_that_would_take_minutes_is_not_parsed(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, 400_000
+    (tmp_path / "a.tar").write_bytes(header.tobuf() + b"1" * 2**19)
+    started = time.monotonic()
+    with pytest.raises(UserError, match="a header has 400000 bytes, more than 16384"):
+        read_samples(tmp_path / "a.tar", "path")
+    assert time.monotonic() - started < 5
+
+
+def test_a_long_path_has_room_in_its_header(tmp_path: Path) -> None:
+    name = "/".join(["folder" * 10] * 30) + "/a.png"
+    for kind in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        (tmp_path / "a.tar").write_bytes(tarfile.TarInfo(name).tobuf(kind) + bytes(1024))
+        assert list(read_samples(tmp_path / "a.tar", "path")) == [name.removesuffix(".png")]

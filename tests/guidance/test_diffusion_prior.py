@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import pytest
@@ -140,3 +141,23 @@ def test_training_may_recompute_what_it_does_not_keep(prior_folder, seen):
         gradients.append({name: weight.grad for name, weight in unet.named_parameters()})
     assert all(gradient is not None for gradient in gradients[1].values())
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("file", "changed"),
+    [
+        *(
+            ("tokenizer/vocabulary.json", {"length": length})
+            for length in ("x", 0, 2, 9, 5000, 10**13, True, None, 8.0)
+        ),
+        *(("tokenizer/vocabulary.json", {"words": words}) for words in ({"a": 1}, "abc", [1], None, ["a"] * 5000)),
+        ("tokenizer/vocabulary.json", {"known": ["a", "dog"], "words": 5}),
+        *(("unet/config.json", {"sample_size": size}) for size in ("x", 0, -8, 10**9, None, [8, 8], True)),
+    ],
+)
+def test_a_size_that_cannot_be_is_told(prior_folder, tmp_path, file, changed):
+    folder = shutil.copytree(prior_folder(), tmp_path / "prior")
+    said = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(said | changed))
+    with pytest.raises(UserError, match=r"prior\.path=.*(its (unet|text_encoder)/ cannot be read|is damaged).*restore"):
+        DiffusionPrior(str(folder), n_view=4).encode_text(["a dog"])

@@ -1,7 +1,7 @@
 import pytest
 
 from data.errors import UserError
-from guidance.prior_folder import PARTS, REPOSITORY, HubId, find_prior
+from guidance.prior_folder import PARTS, REPOSITORY, HubId, copy_part, find_prior
 
 
 @pytest.fixture
@@ -48,3 +48,26 @@ def test_missing_parts_are_named(folder):
     (folder / "scheduler").rmdir()
     with pytest.raises(UserError, match="it lacks vae, scheduler/"):
         find_prior(str(folder))
+
+
+def test_a_part_is_copied_without_what_is_not_the_priors(tmp_path):
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "mine" / "vae").mkdir(parents=True)
+    (tmp_path / "mine" / "vae" / "config.json").write_text("{}")
+    copy_part(tmp_path / "mine", "vae", tmp_path / "copy")
+    assert (tmp_path / "copy" / "vae" / "config.json").read_text() == "{}"
+    (tmp_path / "mine" / "vae" / "notes.txt").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(UserError, match=r"prior\.path=.*notes.txt is a link out of the folder"):
+        copy_part(tmp_path / "mine", "vae", tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_part_of_the_hubs_cache_is_copied_through_its_links(tmp_path):
+    """Which has every file under its checksum, and of each snapshot links to them."""
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "0a1b").write_text("{}")
+    (tmp_path / "snapshots" / "main" / "vae").mkdir(parents=True)
+    (tmp_path / "snapshots" / "main" / "vae" / "config.json").symlink_to("../../../blobs/0a1b")
+    copy_part(tmp_path / "snapshots" / "main", "vae", tmp_path / "copy")
+    copied = tmp_path / "copy" / "vae" / "config.json"
+    assert copied.read_text() == "{}" and not copied.is_symlink()

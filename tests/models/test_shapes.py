@@ -105,6 +105,25 @@ def test_faces_that_are_there_from_both_sides_count_once(tmp_path: Path) -> None
     assert len(surface.faces) == 12 and surface.volume == pytest.approx((1 / 3**0.5) ** 3)
 
 
+def test_vertices_of_no_triangle_have_no_say_in_the_size(tmp_path: Path) -> None:
+    (tmp_path / "a.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 900\nf 1 2 3\n")
+    vertices = read_triangles(str(tmp_path / "a.obj"), 0.5, True, "path").vertices
+    assert len(vertices) == 3 and vertices.norm(dim=1).max() == pytest.approx(0.5)
+
+
+def test_what_a_scene_mirrors_is_still_wound_outward(tmp_path: Path) -> None:
+    scene = trimesh.Scene()
+    ball = trimesh.creation.icosphere(1)
+    ball.apply_translation((3, 0, 0))
+    for side in (1, -1):
+        scene.add_geometry(ball, transform=np.diag([side, 1, 1, 1]))
+    scene.export(tmp_path / "two.glb")
+    surface = read_triangles(str(tmp_path / "two.glb"), 0.5, True, "path")
+    left = surface.vertices[surface.faces, 0].amax(dim=1) < 0
+    halves = [Triangles(surface.vertices, surface.faces[half]).volume for half in (left, ~left)]
+    assert 0 < halves[0] == pytest.approx(halves[1])
+
+
 def test_a_mesh_wound_inward_is_turned(tmp_path: Path) -> None:
     ball = trimesh.creation.icosphere(1)
     ball.invert()

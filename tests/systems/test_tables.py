@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from data.errors import UserError
 from metrics.intervals import Interval
 from systems.reports.gallery import Shown, row_of, write_gallery
 from systems.reports.pictures import to_bytes
@@ -103,3 +104,20 @@ def test_what_is_no_number_is_null_in_metrics(tmp_path: Path) -> None:
     write_whole(tmp_path / "metrics.json", {"psnr": math.inf, "of": {"low": -math.inf, "mean": 1.5}, "all": [math.nan]})
     found = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=pytest.fail)
     assert found == {"psnr": None, "of": {"low": None, "mean": 1.5}, "all": [None]}
+
+
+def test_a_row_that_cannot_be_shown_is_told(tmp_path: Path) -> None:
+    for n in ("0", "-3", "x", "1000000000", "true", "${oc.env:HOME}"):
+        iio.imwrite(tmp_path / "views.png", np.zeros((16, 64, 3), np.uint8))
+        (tmp_path / "config.yaml").write_text(f"report:\n  n_views: {n}\n")
+        with pytest.raises(UserError, match="run it again, or leave it out"):
+            row_of(tmp_path)
+    for text in ("- 1", "a: ["):
+        (tmp_path / "config.yaml").write_text(text)
+        with pytest.raises(UserError, match="run it again, or leave it out"):
+            row_of(tmp_path)
+    (tmp_path / "config.yaml").write_text("report:\n  n_views: 8\n")
+    for content in (b"", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"):
+        (tmp_path / "views.png").write_bytes(content)
+        with pytest.raises(UserError, match=r"views\.png cannot be shown \(it is no PNG\): run it again"):
+            row_of(tmp_path)

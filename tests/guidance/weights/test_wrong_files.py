@@ -1,4 +1,5 @@
 import argparse
+import json
 import shutil
 
 import pytest
@@ -139,3 +140,45 @@ def test_an_image_size_must_fit_the_coarsest_cell(original, tmp_path):
     assert DiffusionPrior(path, n_view=1, image_size=128).latent_shape == (4, 16, 16)
     with pytest.raises(UserError, match=r"prior\.image_size=100 must be a multiple of 64"):
         DiffusionPrior(path, n_view=1, image_size=100)
+
+
+def headed(header: object, body: bytes = bytes(64)) -> bytes:
+    """A file of safetensors, or what looks like one."""
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + body
+
+
+def one_tensor(**changed: object) -> dict[str, object]:
+    return {"a": {"dtype": "F32", "shape": [16], "data_offsets": [0, 64], **changed}}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(one_tensor(data_offsets=[0, end]) for end in ("4", None, [4], -4, float("nan"), 4.0, True, 4)),
+        *(one_tensor(data_offsets=wrong) for wrong in ({"1": 4}, [], 4, None)),
+        one_tensor(dtype="XX"),
+        one_tensor(shape=[2**62, 4]),
+        one_tensor(shape=[-1]),
+        {},
+        {"__metadata__": {"format": "pt"}},
+        {"a": [1]},
+    ],
+)
+def test_a_header_of_safetensors_that_cannot_be_is_told(tmp_path, header):
+    (tmp_path / "a.safetensors").write_bytes(headed(header))
+    with pytest.raises(UserError, match=r"prior\.path=.*a\.safetensors: this is a file that is damaged.*; download it"):
+        open_weights(str(tmp_path / "a.safetensors"))
+
+
+@pytest.mark.parametrize("wrap", [lambda names: names, lambda names: {"state_dict": names}])
+def test_what_is_not_named_by_words_is_no_weight(tmp_path, wrap):
+    torch.save(wrap({1: torch.ones(2), (2, 3): torch.ones(2)}), tmp_path / "a.pt")
+    with pytest.raises(UserError, match=r"this is a file without model\.diffusion_model\.\*"):
+        open_weights(str(tmp_path / "a.pt"))
+
+
+def test_a_run_s_checkpoint_with_odd_names_is_no_prior(tmp_path):
+    torch.save({"state_dict": {1: 2}, "optimizer_states": [], "callbacks": {}}, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match="that is the checkpoint of a run, not a prior"):
+        open_weights(str(tmp_path / "last.ckpt"))
