@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import os
@@ -88,7 +89,10 @@ class Checkpoint(Callback):
             trainer.save_checkpoint(final)  # takes part; the first process alone writes
         else:
             with whole(final) as draft:
+                draft.touch()  # raises where Lightning's writer would go on without a word
                 trainer.save_checkpoint(draft)
+                if not draft.stat().st_size:
+                    raise OSError(errno.EIO, "nothing was written", str(draft))
                 flush(draft)  # only then may the one before the last go
                 _keep(final)
             status.saved(self.folder, trainer.global_step)
