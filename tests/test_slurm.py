@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 AT = 4  # the step in which something happens
 PROMPT = "prompt=a red dog"
 SLURM = ["launcher=slurm", "launcher.cpus=1", "launcher.memory_gb=2", "launcher.minutes=60", "launcher.poll=0.5"]
+SLURM += ["launcher.parallel=2"]  # so that some wait while others run
 RAISED, KILLED, PREEMPTED = "guidance=sds/a-red-dog-1", "guidance=sds/a-red-dog-2", "guidance=sds/a-red-dog-3"
 FAULTS = {RAISED: ["mistake", AT], KILLED: ["kill", AT], PREEMPTED: ["wait_for_signal", AT]}
 RUNS = [f"guidance={guidance}/a-red-dog-{seed}" for guidance in ("mv_sds", "sds") for seed in range(4)]
