@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -217,22 +216,6 @@ def test_runs_that_are_older_than_sweep_json_are_found(sweep: Path, run: Run) ->
     ]
     for _ in range(2):
         assert len(table(collect(sweep.parent, run) / "runs.csv")) == 3  # without the collection of before, or its own
-
-
-def test_several_sweeps_are_what_each_has_asked_for(leave: Leave, sweep: Path, run: Run) -> None:
-    leave("x=1", said=status("finished"), told=["x=1"], metrics_json='{"loss": 1.0}')
-    leave(seed=1)
-    (sweep / "older-0").mkdir()
-    (sweep / "older-0" / "config.yaml").touch()
-    shutil.copytree(sweep, sweep.parent / "second" / "within")
-    collect(sweep, run)
-    found = table(collect(sweep.parent, run) / "runs.csv")
-    assert [(one["folder"], one["setting"], one["state"]) for one in found] == [
-        ("second/within/x=1/a-dog-0", "sweep=second/within, x=1", "finished"),
-        ("second/within/a-dog-1", "sweep=second/within", "waiting"),
-        ("sweep/x=1/a-dog-0", "sweep=sweep, x=1", "finished"),
-        ("sweep/a-dog-1", "sweep=sweep", "waiting"),
-    ]
 
 
 BOMB = "a: &a [x, x]\n" + "".join(f"b{n}: &b{n} [*{f'b{n - 1}' if n else 'a'}, *a]\n" for n in range(40))

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from urllib.parse import unquote
@@ -125,3 +126,19 @@ def test_the_one_line_that_sends_all_offline_runs_is_said(leave: Leave, sweep: P
     with claimed(places[2].parent):
         assert shlex.join(["wandb", "sync", "--append", *both]) in said()
     assert shlex.join(["wandb", "sync", "--append", *both, str(places[2] / names[3])]) in said()
+
+
+def test_several_sweeps_are_what_each_has_asked_for(leave: Leave, sweep: Path, run: Run) -> None:
+    leave("x=1", said=status("finished"), told=["x=1"], metrics_json='{"loss": 1.0}')
+    leave(seed=1)
+    (sweep / "older-0").mkdir()
+    (sweep / "older-0" / "config.yaml").touch()
+    shutil.copytree(sweep, sweep.parent / "second" / "within")
+    collect(sweep, run)
+    found = table(collect(sweep.parent, run) / "runs.csv")
+    assert [(one["folder"], one["setting"], one["state"]) for one in found] == [
+        ("second/within/x=1/a-dog-0", "sweep=second/within, x=1", "finished"),
+        ("second/within/a-dog-1", "sweep=second/within", "waiting"),
+        ("sweep/x=1/a-dog-0", "sweep=sweep, x=1", "finished"),
+        ("sweep/a-dog-1", "sweep=sweep", "waiting"),
+    ]
