@@ -31,7 +31,7 @@ from systems.command.ending import (
     told,
     user_error,
 )
-from systems.command.processes import is_first, is_shared, local_rank, prepare, starts_others
+from systems.command.processes import is_first, is_shared, local_rank, prepare
 from systems.command.run_folder import Interrupted, RunFolder
 from systems.command.signals import listening
 from systems.command.starting import take_over
@@ -80,8 +80,6 @@ def outcome(config: DictConfig) -> int:
 
 def run(config: DictConfig) -> None:
     take_over(config)
-    if HydraConfig.get().mode == RunMode.MULTIRUN and starts_others(config):
-        raise UserError("--multirun with several trainer.devices: start it with torchrun, or leave out --multirun")
     prepare(config)
     folder: RunFolder = instantiate(config.folder)
     if not is_first(config):

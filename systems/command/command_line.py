@@ -19,7 +19,7 @@ from systems.command.asked_runs import AskedRun, asked_runs
 from systems.command.check import by_hydra, check_config, check_folder, check_start, check_writable, compose_checked
 from systems.command.composing import Composer
 from systems.command.overrides import parse, quoted
-from systems.command.processes import is_first
+from systems.command.processes import is_first, starts_others
 from systems.command.prompt_file import name_prompts
 from systems.command.prompt_list import check_apart
 from systems.command.sweep import Asked, asked
@@ -68,6 +68,8 @@ def check_command_line(argv: list[str], conf: Path) -> list[Asked]:
 
 def _check_launcher(config: DictConfig, overrides: Sequence[Override]) -> bool:
     """UserError if it cannot work; returns whether it only shows what it would do."""
+    if starts_others(config):
+        raise UserError("--multirun with several trainer.devices: start it with torchrun, or leave out --multirun")
     for override in overrides:
         if override.key_or_group.split(".")[0] == "launcher" and override.is_sweep_override():
             raise UserError(f"{override.input_line}: a sweep has one launcher; give one value")

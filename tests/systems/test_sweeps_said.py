@@ -17,6 +17,7 @@ PROMPT = "prompt=a red dog"
         ("guidance=glob(*)", "guidance=glob(*): say its values, with commas between them"),
         ("guidance.scale=interval(0,1)", "guidance.scale=interval(0,1): say its values"),
         ("seed=range(0,0)", "seed=range(0,0): that is no value at all"),
+        ("trainer.devices=2", "--multirun with several trainer.devices: start it with torchrun"),
         ("seed=0,1,0", "seed=0,1,0: 0 stands there twice"),
     ],
 )
