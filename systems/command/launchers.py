@@ -82,6 +82,8 @@ def _work(workers: list[Worker]) -> bool:
 class Worker(threading.Thread):
     """Hands run after run to a process, and starts another where one dies."""
 
+    starting = threading.Lock()  # of processes, which share a tracker and the environment: one after the other
+
     def __init__(self, todo: deque[Job], env: dict[str, str]) -> None:
         super().__init__()
         self.todo, self.env = todo, env
@@ -99,16 +101,20 @@ class Worker(threading.Thread):
             _send(pid, signal.SIGINT)
 
     def _serve(self) -> None:
-        from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+        with self.starting:
+            from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
-        with ProcessPoolExecutor(1, initializer=_settle_in, env=self.env) as self.pool:
+            self.pool = ProcessPoolExecutor(1, initializer=_settle_in, env=self.env)
+        with self.pool:
             while not self.stopping:
                 try:
                     job = self.todo.popleft()
                 except IndexError:
                     return
                 try:
-                    self.pool.submit(_make, job).result()
+                    with self.starting:
+                        made = self.pool.submit(_make, job)
+                    made.result()
                 except BrokenProcessPool:
                     if not self.stopping:
                         complain(f"{job.name}: its process was killed; the others go on")
